@@ -1,0 +1,27 @@
+// The proof that a swap file is in use now and will be at the next boot.
+#pragma once
+#include "primitives/primitive.h"
+#include "primitives/swap.h"
+
+namespace converge {
+
+/// Looks by another road than Swap: /proc/meminfo's SwapTotal, the unit systemd's generator made of fstab, file attributes.
+struct SwapInEffect {
+  AbsPath path;
+  Bytes size;  // what /proc/swaps must show is (size - page) / 1024 KiB
+  struct State {
+    std::vector<Swap::Area> areas;
+    std::uint64_t page_size = 4096;
+    SwapFileLook::Active inode_active = SwapFileLook::Active::unknown;
+    std::optional<Bytes> swap_total;
+    bool systemd = false;
+    std::optional<std::string> generated_what;  // What= of /run/systemd/generator/*.swap for the path; nullopt: no unit
+  };
+  static constexpr bool live_only = true;
+};
+
+ResourceId id(const SwapInEffect& p);
+Result<SwapInEffect::State> inspect(const SwapInEffect& p, const SystemView& view);
+Checks compare(const SwapInEffect& p, const SwapInEffect::State& state);
+Wants wants(const SwapInEffect& p);
+}  // namespace converge

@@ -1,0 +1,25 @@
+// A service: running or stopped, enabled or disabled at boot.
+#pragma once
+#include "primitives/primitive.h"
+
+namespace converge {
+
+/// systemd's or OpenRC's word for it; whichever init runs.
+struct Service {
+  std::string name;  // "k3s", "getty@tty1.service"
+  std::optional<bool> running, enabled;
+  struct State {
+    enum class Init { systemd, openrc, none } init = Init::none;
+    bool exists = false;
+    std::optional<bool> running, enabled;  // nullopt: the manager's answer says neither
+    std::string active_text, enabled_text; // its own words: "failed", "static", "masked"
+  };
+  static constexpr bool live_only = true;
+};
+
+ResourceId id(const Service& p);
+Result<Service::State> inspect(const Service& p, const SystemView& view);
+Checks compare(const Service& p, const Service::State& state);
+Status apply(const Service& p, const Service::State& state, System& system);
+Wants wants(const Service& p);
+}  // namespace converge

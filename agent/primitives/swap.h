@@ -1,0 +1,34 @@
+// A swap file: allocated, signed, in use.
+#pragma once
+#include "primitives/primitive.h"
+
+namespace converge {
+
+/// The file, its header and its being in use, as one resource: they can only be changed together, and in one order.
+struct Swap {
+  AbsPath path;
+  Bytes size;                     // rounded down to the page size by compare
+  std::optional<int> priority;    // 0..32767; nullopt: the kernel's choice
+  std::optional<Bytes> reserve;   // left free on the file system; nullopt: max(1 GiB, 5 %)
+  bool absent = false;
+  struct Area { std::string path; std::string type; Bytes size, used; int priority = 0; };  // a line of /proc/swaps
+  struct State {
+    bool live = true;
+    SwapFileLook file;
+    std::optional<Area> area;      // ours in /proc/swaps
+    std::vector<Area> others;
+    FileSystem file_system;
+    std::uint64_t page_size = 4096;
+    std::string container;         // "" outside one
+  };
+};
+/// Areas in the order of /proc/swaps, proc(5): a header line, then path, type, size, used, priority; sizes in KiB; octal
+/// escapes (\\040) of the path decoded. Errc::unparsable for a line with fewer than five fields.
+Result<std::vector<Swap::Area>> parse_proc_swaps(std::string_view text);
+
+ResourceId id(const Swap& p);
+Result<Swap::State> inspect(const Swap& p, const SystemView& view);
+Checks compare(const Swap& p, const Swap::State& state);
+Status apply(const Swap& p, const Swap::State& state, System& system);
+Status preflight(const Swap& p, const Swap::State& state, const SystemView& view);
+}  // namespace converge
