@@ -155,12 +155,20 @@ class System : public SystemView {
   virtual Status make_symlink(const Place& place, std::string_view target) = 0;
   /// Mode and owner of a regular file or directory, on its descriptor; never through a symlink.
   virtual Status set_attributes(const Place& place, Mode mode, Owner owner) = 0;
+  /// Gives what root left in a user's home back to that user (`place.as`, which must be set): owner and group become
+  /// theirs, the mode becomes `mode`. Done with root's own rights, so nothing is believed: no component of the path, from
+  /// the home's descriptor down, may be a symlink (Errc::symlink); only a directory, or a regular file with one link, that
+  /// is owned by root or already by that user (otherwise Errc::refused); chown and chmod go to the descriptor that was
+  /// checked. Outside the home: Errc::refused. Absent: Errc::not_found. We are not root: Errc::permission.
+  virtual Status take_over(const Place& place, Mode mode) = 0;
   /// Unlinks a file or symlink, or removes an empty directory. Absent is ok.
   virtual Status remove(const Place& place) = 0;
   /// Renames within one directory, refusing to replace anything (Errc::exists).
   virtual Status rename_new(const Place& from, const Place& to) = 0;
   /// Runs a command that changes something. Same answers as query().
   virtual Result<CommandOutput> run(const Command& command) = 0;
+  /// Lets time pass, for polling something that was started. The only wait there is; a fake advances its clock.
+  virtual void wait(std::chrono::milliseconds time) = 0;
   /// Writes a value into a file of the kernel's (/proc/sys, /sys): one write, no temporary file.
   virtual Status write_kernel(const AbsPath& path, std::string_view value) = 0;
 
