@@ -141,6 +141,7 @@ struct Frame {
   bool discard = false;  // in place of a key, where no collection may stand
   bool have_key = false, key_ok = false, merge_key = false;
   SourcePos at;
+  std::size_t key_end = 0;  // offset after the pending key; 0 if that is not known
   std::size_t anchor = 0;
   std::size_t nodes_before = 0, bytes_before = 0;
   int deepest = 1;  // levels at and below this one
@@ -194,6 +195,10 @@ class Builder final : public YAML::EventHandler {
     const SourcePos at = node(mark, tag, anchor);
     bytes_ += value.size();
     check_size(at);
+    // A quote that is never closed is no error to yaml-cpp if a line break precedes the end of the file.
+    if (tag == "!" && after_scalar(mark, {}) == std::string_view::npos)
+      fatal(at, "a quote is not closed", "close the quote");
+    key_end_ = expecting_key() ? after_scalar(mark, value) : 0;
     scalar(value, tag == "!", at, anchor);
   }
 
@@ -218,6 +223,7 @@ class Builder final : public YAML::EventHandler {
     if (expecting_key()) {
       if (target.value.list() != nullptr || target.value.map() != nullptr || target.value.is_null())
         return bad_key(at, "a key must be a text");
+      key_end_ = 0;
       return scalar(target.value.text(), true, at, 0);
     }
     add(Value(target.value.data(), at, target.value.quoted()), at);
@@ -249,6 +255,29 @@ class Builder final : public YAML::EventHandler {
     if (mark.is_null()) return {};
     const std::size_t offset = static_cast<std::size_t>(mark.pos) + skipped_;
     return offset < source_.text.size() ? std::string_view(source_.text).substr(offset) : std::string_view{};
+  }
+
+  /// The offset after the scalar at `mark`; `plain` is its text if it has no quotes. npos: a quote is not closed.
+  std::size_t after_scalar(const YAML::Mark& mark, std::string_view plain) const {
+    const std::string_view text = source_.text;
+    std::size_t i = static_cast<std::size_t>(std::max(mark.pos, 0)) + skipped_;
+    while (i < text.size() && (text[i] == '&' || text[i] == '!')) {  // properties before it
+      i = text.find_first_of(" \t\r\n", i);
+      i = i == std::string_view::npos ? i : text.find_first_not_of(" \t\r\n", i);
+      if (i == std::string_view::npos) return text.size();
+    }
+    if (i >= text.size()) return text.size();
+    const char quote = text[i];
+    if (quote != '"' && quote != '\'') return i + plain.size();
+    for (++i; i < text.size(); ++i) {
+      if (quote == '"' && text[i] == '\\')
+        ++i;
+      else if (text[i] == quote && quote == '\'' && i + 1 < text.size() && text[i + 1] == quote)
+        ++i;
+      else if (text[i] == quote)
+        return i + 1;
+    }
+    return std::string_view::npos;
   }
 
   void problem(SourcePos at, std::string message, std::string hint) {
@@ -312,6 +341,7 @@ class Builder final : public YAML::EventHandler {
     frame.key_ok = true;
     frame.merge_key = !quoted && text == "<<";
     frame.pending = Entry{text, at, {}};
+    frame.key_end = key_end_;
     if (frame.merge_key && !rules_.aliases) {
       problem(at, "merge keys ('<<') are not accepted here", "write the keys out");
       frame.key_ok = false;
@@ -401,6 +431,13 @@ class Builder final : public YAML::EventHandler {
     }
   }
 
+  /// yaml-cpp reads a word where a key may be as a key without a value.
+  bool followed_by_colon(std::size_t offset) const {
+    if (offset == 0) return true;
+    const std::size_t next = source_.text.find_first_not_of(" \t\r\n", offset);
+    return next != std::string::npos && source_.text[next] == ':';
+  }
+
   void add(Value value, SourcePos at) {
     if (frames_.empty()) {
       root_ = std::move(value);
@@ -414,6 +451,12 @@ class Builder final : public YAML::EventHandler {
     if (!frame.have_key) return bad_key(at, "a key must be a text");
     frame.have_key = false;
     if (!frame.key_ok) return;
+    if (value.is_null() && !followed_by_colon(frame.key_end)) {
+      if (template_line_ != frame.pending.key_at.line)
+        problem(frame.pending.key_at, fmt::format("'{}' has no ':' after it", printable(frame.pending.key)),
+                "write 'key: value', or indent the line if it belongs to the value above");
+      return;
+    }
     if (frame.merge_key) {
       frame.merged.push_back(std::move(value));
       return;
@@ -431,6 +474,7 @@ class Builder final : public YAML::EventHandler {
   std::unordered_map<std::size_t, Anchored> anchors_;
   std::optional<Value> root_;
   std::size_t nodes_ = 0, bytes_ = 0;
+  std::size_t key_end_ = 0;  // offset after the last key read; 0 if that is not known
   int template_line_ = 0;
   bool started_ = false;
 };
@@ -503,20 +547,33 @@ std::optional<SyntaxAdvice> usual_mistake(std::string_view text, int line) {
   return std::nullopt;
 }
 
-std::string hint_for(std::string_view message) {
-  if (message == YAML::ErrorMsg::END_OF_MAP || message == YAML::ErrorMsg::END_OF_SEQ)
-    return "check the indentation: entries of one mapping or list start in the same column";
-  if (message == YAML::ErrorMsg::END_OF_MAP_FLOW) return "close the '{' with '}'";
-  if (message == YAML::ErrorMsg::END_OF_SEQ_FLOW) return "close the '[' with ']'";
-  if (message == YAML::ErrorMsg::EOF_IN_SCALAR) return "close the quote";
-  if (message == YAML::ErrorMsg::MAP_VALUE || message == YAML::ErrorMsg::MAP_KEY)
-    return "a key and its ':' stand on one line; quote a value that holds ': '";
-  if (message.starts_with(YAML::ErrorMsg::INVALID_ESCAPE))
-    return "write a backslash twice in double quotes, or use single quotes";
-  if (message == YAML::ErrorMsg::TAB_IN_INDENTATION) return "indent with blanks";
-  if (message == YAML::ErrorMsg::UNKNOWN_ANCHOR) return "a value that starts with '*' must be quoted";
-  return {};
-}
+struct Known {
+  const char* theirs;
+  const char* ours;
+  const char* hint;
+};
+
+/// yaml-cpp's sentences, said for someone who does not know its grammar.
+constexpr Known known_errors[] = {
+    {YAML::ErrorMsg::END_OF_MAP, "this does not continue the mapping above",
+     "entries of one mapping start in the same column; nothing may follow a closing quote"},
+    {YAML::ErrorMsg::END_OF_SEQ, "this does not continue the list above",
+     "entries of one list start in the same column, each with '- '"},
+    {YAML::ErrorMsg::END_OF_MAP_FLOW, "a '{' before this is not closed", "close it with '}', or put a comma here"},
+    {YAML::ErrorMsg::END_OF_SEQ_FLOW, "a '[' before this is not closed", "close it with ']', or put a comma here"},
+    {YAML::ErrorMsg::EOF_IN_SCALAR, "the file ends inside a quoted text", "close the quote"},
+    {YAML::ErrorMsg::MAP_VALUE, "a ':' stands where no key can be",
+     "a key and its ':' stand on one line, in the column of the other keys; quote a value that holds ': '"},
+    {YAML::ErrorMsg::MAP_KEY, "a key stands where none can be", "start it in the column of the other keys"},
+    {YAML::ErrorMsg::BLOCK_ENTRY, "a list with '- ' cannot start on this line",
+     "put it on the next line, or use [a, b]"},
+    {YAML::ErrorMsg::FLOW_END, "a bracket closes what was never opened", "quote a value that starts with a bracket"},
+    {YAML::ErrorMsg::TAB_IN_INDENTATION, "a tab in the indentation", "indent with blanks"},
+    {YAML::ErrorMsg::UNKNOWN_ANCHOR, "no anchor of this name stands before it", "quote a value that starts with '*'"},
+    {YAML::ErrorMsg::ALIAS_NOT_FOUND, "an alias without a name", "quote a value that starts with '*'"},
+    {YAML::ErrorMsg::ANCHOR_NOT_FOUND, "an anchor without a name", "quote a value that starts with '&'"},
+    {YAML::ErrorMsg::DOC_IN_SCALAR, "'---' inside a quoted text", "close the quote above"},
+};
 
 void syntax_error(const Source& source, const YAML::Exception& exception, std::size_t skipped, const Builder& builder,
                   Diagnostics& diagnostics) {
@@ -525,13 +582,20 @@ void syntax_error(const Source& source, const YAML::Exception& exception, std::s
   int column = placed ? exception.mark.column + 1 : 1;
   if (line == 1) column += static_cast<int>(skipped);
   if (builder.template_near(line)) return;  // the same mistake, already reported where it is
-  // The scanner marks the end of the text where a quote or a bracket never closes; the last line is a better place.
   if (auto advice = usual_mistake(source.text, line)) {
     diagnostics.push_back(
         {{&source, advice->line, advice->column}, std::move(advice->message), std::move(advice->hint)});
     return;
   }
-  diagnostics.push_back({{&source, line, column}, "not valid YAML: " + exception.msg, hint_for(exception.msg)});
+  for (const Known& known : known_errors)
+    if (exception.msg == known.theirs) {
+      diagnostics.push_back({{&source, line, column}, known.ours, known.hint});
+      return;
+    }
+  const bool escape = exception.msg.starts_with(YAML::ErrorMsg::INVALID_ESCAPE);
+  diagnostics.push_back({{&source, line, column},
+                         "not valid YAML: " + printable(exception.msg),
+                         escape ? "write a backslash twice in double quotes, or use single quotes" : ""});
 }
 
 // --- writing --------------------------------------------------------------------------------------------------------
