@@ -1,0 +1,59 @@
+// Plan, verify and apply: the order of looks and acts over what a host should be, and what the outcomes add up to.
+#pragma once
+#include <array>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/evaluate.h"
+
+namespace converge {
+
+/// One item of a spec, rendered for a host.
+struct Work {
+  std::string spec, item, module;
+  std::vector<std::string> needs;  // items of the same spec (by name or module) or specs
+  SourcePos at;
+  std::string skipped;  // why it is left out, or ""
+  Rendered rendered;
+};
+
+/// Told of everything as it happens. Nothing below it prints.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  /// Work on a resource begins; it may take long.
+  virtual void begins(const std::string& item, const ResourceId& id) = 0;
+  virtual void step(const Step& step) = 0;
+};
+
+struct RunOptions {
+  bool diff = false;
+  std::function<bool()> stop;  // asked before each resource; true: finish nothing more
+};
+
+/// How many resources ended how.
+struct Tally {
+  std::array<std::size_t, 7> counts{};
+  bool interrupted = false;
+  void add(Outcome outcome) { ++counts[static_cast<std::size_t>(outcome)]; }
+  std::size_t of(Outcome outcome) const { return counts[static_cast<std::size_t>(outcome)]; }
+  std::size_t total() const;
+};
+
+enum class Verb { plan, verify, apply };
+
+/// The exit code a tally means: 1 failed or, for verify, out of sync; 4 unknown; 2 differences (plan); 0. An
+/// interrupted run is 130. A run that looked at nothing at all is 1: nothing was proved.
+int exit_code(Verb verb, const Tally& tally);
+
+/// What would change. A probe is asked only where nothing of its chain would change; otherwise it will be proved
+/// afterwards.
+Tally plan(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options);
+/// Is it so, in effect? Asks every resource and every probe; a failure blocks nothing.
+Tally verify(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options);
+/// Makes it so: look, act, look again; then the probes. A resource that fails blocks the rest of its chain, and work
+/// that needs it.
+Tally apply(const std::vector<Work>& work, System& system, Observer& observer, const RunOptions& options);
+
+}  // namespace converge

@@ -1,0 +1,31 @@
+// One look at one resource, and one act between two looks. Everything above is order and counting.
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "engine/step.h"
+#include "modules/module.h"
+
+namespace converge {
+
+struct LookOptions {
+  bool diff = false;       // fill Step::diff
+  bool preflight = false;  // when a check fails: also ask whether apply would be refused, and fail if so
+};
+
+ResourceId id_of(const Resource& resource);
+bool is_probe(const Resource& resource);  // has no apply: it proves an effect
+bool is_deep(const Resource& resource);   // a probe too dear for every run
+/// A command of which nobody can know, before or after, whether it is needed.
+bool is_unverifiable(const Resource& resource);
+/// The path whose change makes this resource change too (a restart follows its configuration), if there is one.
+std::optional<AbsPath> followed_by(const Resource& resource);
+Wants wants_of(const Resource& resource);
+
+/// inspect and compare. A look that failed is Outcome::unknown with the error (Errc::refused and unsupported: failed).
+Step evaluate(const Declared& declared, const SystemView& view, const LookOptions& options);
+
+/// evaluate; if a check fails: preflight, apply, evaluate again. changed means: the second look passed.
+Step converge(const Declared& declared, System& system, const LookOptions& options);
+
+}  // namespace converge
