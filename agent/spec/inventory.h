@@ -1,7 +1,9 @@
 // Ansible's YAML inventory: hosts, groups, and every variable with the place it was written at.
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/result.h"
@@ -18,43 +20,58 @@ struct Variable {
 struct Host {
   std::string name;
   SourcePos at;
-  Map vars;                          // inline in the inventory, then its host_vars files (in that order of precedence)
-  std::vector<std::string> groups;   // direct ones, in the order written
+  Map vars;  // inline in the inventory, then its host_vars files; a name may stand several times, the last wins
+  std::vector<std::string> groups;  // direct ones, in the order written; never "all"
 };
 struct Group {
   std::string name;
   SourcePos at;
-  Map vars;                          // inline, then its group_vars files
+  Map vars;  // inline, then its group_vars files; a name may stand several times, the last wins
   std::vector<std::string> hosts, children;
+  std::vector<std::string> parents;  // every group but "all" has one
+  int depth = 0;                     // steps from "all" by the longest way: where it stands in precedence
 };
 
 struct Inventory {
-  std::vector<Host> hosts;           // in the order first written
+  std::vector<Host> hosts;                           // in the order first written
   std::map<std::string, Group, std::less<>> groups;  // "all" is always there; "ungrouped" as Ansible has it
   const Host* find_host(std::string_view name) const;
   const Group* find_group(std::string_view name) const;
   std::vector<std::string> members(std::string_view group) const;  // hosts of a group and its children, inventory order
-  std::vector<std::string> groups_of(std::string_view host) const; // with ancestors; parents before children, "all" first
+  std::vector<std::string> groups_of(
+      std::string_view host) const;  // with ancestors; parents before children, "all" first
 };
 
-/// Reads `path`: a file, or a directory (all *.yml, *.yaml in it, sorted, leaving out host_vars and group_vars). host_vars/
-/// and group_vars/ stand beside the file or in the directory: NAME.yml, NAME.yaml, NAME.json or NAME/*.yml. A host_vars file
-/// in another case than its host's serves it if no other host fits (coulombcore.yml serves CoulombCore); one that fits no
-/// host or group is a diagnostic (an error: it would be silently ignored) with "did you mean". Ranges in host names
-/// (web[01:10]) are expanded. Cycles of children, a name that is both host and group: diagnostics.
-/// @param read reads a file of this machine; see FileReader.
-struct FileReader;
-std::optional<Inventory> load_inventory(const std::string& path, const FileReader& files, Sources& sources,
-                                        Diagnostics& diagnostics);
-
-/// How the loader reaches files of the operator's machine; nothing else in spec/ does.
+/// How the loader reaches files of the operator's machine; nothing else in spec/ does. Symbolic links are followed.
 struct FileReader {
   std::size_t max_bytes = 1U << 20U;
-  /// The bytes of a regular file, at most max_bytes. Errc::not_found, too_big, invalid (a directory) ...
+  /// The bytes of a regular file, at most max_bytes; judged by fstat(2) before anything is read. Errc::not_found,
+  /// permission, too_big, invalid (a directory, FIFO, socket or device), io.
   Result<std::string> read(const std::string& path) const;
-  /// Names in a directory, sorted; Errc::not_found if there is none.
+  /// Names in a directory, sorted, without "." and ".."; Errc::not_found if there is none, invalid if it is no
+  /// directory.
   Result<std::vector<std::string>> list(const std::string& path) const;
   bool is_directory(const std::string& path) const;
 };
+
+/// Reads `path`: a file, or a directory (all *.yml, *.yaml and *.json in it, sorted, leaving out host_vars and
+/// group_vars). host_vars/ and group_vars/ stand beside the file or in the directory: NAME.yml, NAME.yaml, NAME.json,
+/// NAME or NAME/*.yml. A file in another case than its host's or group's serves it if no other fits (coulombcore.yml
+/// serves CoulombCore); one that fits none is an error (it would be silently ignored) with "did you mean". Ranges in
+/// host names (web[01:10]) are expanded. Cycles of children, a name that is both host and group: diagnostics.
+/// @return nullopt after an error; warnings (a file left out) leave the inventory standing.
+std::optional<Inventory> load_inventory(const std::string& path, const FileReader& files, Sources& sources,
+                                        Diagnostics& diagnostics);
+
+/// "web[01:03].example" as web01.example, web02.example, web03.example; letters ([a:c]) and steps ([0:10:2]) as in
+/// Ansible, several brackets multiply. A name without brackets is itself. Errc::invalid for brackets that are no range,
+/// too_big above `limit` names.
+Result<std::vector<std::string>> expand_ranges(std::string_view name, std::size_t limit = 10'000);
+
+/// A diagnostic about a file that could not be read; its place is the file's name alone.
+Diagnostic cannot_read(const std::string& path, Error error, Sources& sources);
+
+/// Complains about each name in `vars` that templates could not use or that converge sets itself.
+void check_variable_names(const Map& vars, Diagnostics& diagnostics);
 
 }  // namespace converge::spec

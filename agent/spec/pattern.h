@@ -9,12 +9,16 @@
 
 namespace converge::spec {
 
-/// The hosts `pattern` selects, in inventory order. Names, groups, "all" and "*", globs (web*.example), "a:b" and "a,b"
-/// (union), "a:&b" (intersection), "a:!b" (difference; & and ! apply after all unions, as in Ansible), ranges in patterns
-/// (web[01:10], and Ansible's subscripts group[0], group[1:3], group[-1]), "~regex" (ECMAScript, searched), "@file" (one
-/// pattern a line, # comments).
-/// Errc::invalid with a hint for: a part that matches nothing ("no host or group matches 'coulombcore': did you mean
-/// 'CoulombCore'?"), a bad regex, an empty result ("'a:!a' matches no host").
+/// The hosts `pattern` selects, in inventory order.
+///   name, group, "all", "*"     globs: web*.example, web?, web[a-c]
+///   a:b  a,b   union            a:&b  intersection        a:!b  difference (& and ! apply after all unions)
+///   web[01:10] the ten names    group[0]  group[-1]  group[1:3]  Ansible's subscripts, both ends included
+///   ~regex     ECMAScript without back references, matched from the start of the name as in Ansible
+///   @file      one pattern a line, # comments
+/// A glob or regex never means "all" or "ungrouped": 'a*' is what begins with a, not every host.
+/// Errc::invalid with a hint for: a part that matches nothing ("no host or group matches 'coulombcore'", "did you mean
+/// 'CoulombCore'?"), a bad regex, an empty result ("'a:!a' matches no host"). A group that is there and empty is no
+/// mistake as a part.
 Result<std::vector<std::string>> select_hosts(const Inventory& inventory, std::string_view pattern,
                                               const FileReader& files);
 
