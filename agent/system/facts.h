@@ -10,19 +10,20 @@
 namespace converge {
 
 struct Facts {
-  std::string hostname;                // nodename, or /etc/hostname of a tree
-  std::string os_id, os_version;       // os-release(5): "debian", "12"
-  std::string os_family;               // "debian", "rhel", "alpine", "arch", "suse" or os_id
-  std::string init;                    // "systemd", "openrc", "none" (a tree or a container without one)
-  std::string arch, kernel;            // uname(2)
-  std::string container;               // "" on a machine; "systemd-nspawn", "lxc", "docker" ...
+  std::string hostname;           // nodename, or /etc/hostname of a tree
+  std::string os_id, os_version;  // os-release(5): "debian", "12"
+  std::string os_family;          // "debian", "rhel", "alpine", "arch", "suse" or os_id
+  std::string init;               // "systemd", "openrc", "none" (a tree or a container without one)
+  std::string arch, kernel;       // uname(2)
+  std::string container;          // "" on a machine; "systemd-nspawn", "lxc", "docker" ...
   std::uint64_t cpus = 0;
   Bytes memory;
   std::uint64_t page_size = 4096;
-  bool live = true;                    // false under --root
-  bool privileged = true;              // effective uid 0
-  std::map<std::string, Person, std::less<>> users;  // all of /etc/passwd, plus those asked for through getent
-  std::vector<std::string> addresses;  // of this machine's interfaces, for "is that host me?"
+  bool live = true;                                          // false under --root
+  bool privileged = true;                                    // effective uid 0
+  std::map<std::string, Person, std::less<>> users;          // all of /etc/passwd, plus those asked for through getent
+  std::map<std::string, std::uint32_t, std::less<>> groups;  // all of /etc/group: name, gid
+  std::vector<std::string> addresses;                        // of this machine's interfaces, for "is that host me?"
 
   const Person* find_user(std::string_view name) const {
     const auto it = users.find(name);
@@ -30,7 +31,8 @@ struct Facts {
   }
 };
 
-/// Gathers the facts through `view`. What cannot be read stays empty, except passwd(5): without it nobody can be looked up.
+/// Gathers the facts through `view`. What cannot be read stays empty, except passwd(5): without it nobody can be looked
+/// up.
 Result<Facts> gather_facts(const SystemView& view);
 
 /// Pure parsers, exported for tests.
