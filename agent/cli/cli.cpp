@@ -1,0 +1,185 @@
+// The command line: the table of verbs, their options, and the words of --help. CLI11 stays in this file.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+
+#include "cli/verbs.h"
+
+namespace converge::cli {
+namespace {
+
+struct VerbRow {
+  const char* name;
+  const char* summary;
+  const char* examples;
+  int (*run)(const Options&);
+};
+
+constexpr std::array<VerbRow, 7> verbs{{
+    {"apply", "make hosts as their specs say, and prove it (the default)",
+     "  sudo converge -l CoulombCore              on the node itself\n"
+     "  converge -l CoulombCore --diff -t limits  only items tagged 'limits', with diffs\n"
+     "  converge -l CoulombCore --root /mnt/image a directory tree: an image, a test\n",
+     run_verb},
+    {"plan", "show what apply would change; writes nothing",
+     "  converge plan -l CoulombCore --diff\n  converge plan -l coulomb specs/coulombcore.yaml\n", run_verb},
+    {"verify", "assert that it is so, in effect; writes nothing",
+     "  sudo converge verify -l CoulombCore\n  converge verify -l CoulombCore -v          also what is in sync\n",
+     run_verb},
+    {"render", "show the resources specs become, each with the line that asked for it",
+     "  converge render -l CoulombCore\n  converge render -l CoulombCore --format json\n", render_verb},
+    {"inventory", "show hosts and groups; with --explain, every variable and where it comes from",
+     "  converge inventory\n  converge inventory -l 'coulomb:!builders'\n  converge inventory --explain CoulombCore\n",
+     inventory_verb},
+    {"doc", "tell the keys of a module: types, units, defaults, an example",
+     "  converge doc\n  converge doc swapfile\n", doc_verb},
+    {"schema", "print the JSON Schema of specs, for editors", "  converge schema > spec.schema.json\n", schema_verb},
+}};
+
+constexpr const char* exit_codes =
+    "exit codes: 0 in sync or converged, 1 a check or resource failed, 2 differences found (plan), 3 a host could not "
+    "be\n"
+    "reached, 4 something could not be determined, 64 usage, 65 bad spec or inventory, 70 internal error, 75 another "
+    "run\n"
+    "holds the host, 130 interrupted\n";
+
+void add_inventory_options(CLI::App& app, Options& o) {
+  app.add_option("-i,--inventory", o.inventory, "inventory file or directory")
+      ->type_name("PATH")
+      ->capture_default_str();
+  app.add_option("-l,--limit", o.limit, "which hosts: names, groups, all, globs, a:b, a:&b, a:!b, ~regex, @file")
+      ->type_name("PATTERN");
+  app.add_option("-e,--extra-vars", o.extra_vars, "variables over all others: key=value, JSON, YAML or @file")
+      ->type_name("VARS")
+      ->allow_extra_args(false);
+}
+
+void add_spec_options(CLI::App& app, Options& o) {
+  app.add_option("SPEC", o.specs, "spec files (default: specs/*.yaml)")->type_name(" ");
+  app.add_option("-t,--tags", o.tags, "only items with one of these tags (or of this name or module)")
+      ->type_name("TAGS")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--skip-tags", o.skip_tags, "not the items with one of these tags")
+      ->type_name("TAGS")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--root", o.root, "work on this directory tree instead of the running system")
+      ->type_name("DIR")
+      ->capture_default_str();
+}
+
+void add_format(CLI::App& app, Options& o) {
+  app.add_option("--format", o.format, "text, or json: one event per line")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->type_name("FORMAT")
+      ->capture_default_str();
+}
+
+void add_run_options(CLI::App& app, Options& o, bool writes) {
+  app.add_option("-c,--connection", o.connection, "local: the hosts are this machine")
+      ->check(CLI::IsMember({"local", "ssh"}))
+      ->type_name("KIND");
+  app.add_option("-u,--user", o.user, "user to log in as (of no effect on this machine)")->type_name("NAME");
+  app.add_flag("-b,--become", o.become, "become root by sudo when not root");
+  app.add_flag("--diff", o.diff, "show unified diffs of files");
+  if (writes) {
+    app.add_flag("--check", o.check, "the same as the verb plan");
+    app.add_flag("--wait", o.wait, "wait for another run to end instead of stopping");
+  }
+  app.add_flag("-v,--verbose", o.verbose, "also what is in sync; twice: every look and change");
+  app.add_option("--color,--colour", o.colour, "auto, always or never; NO_COLOR is honoured")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->type_name("WHEN")
+      ->capture_default_str();
+}
+
+void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
+  CLI::App* sub = app.add_subcommand(row.name, row.summary);
+  sub->footer(fmt::format("examples:\n{}\n{}", row.examples, exit_codes));
+  const std::string_view name = row.name;
+  if (name == "apply" || name == "plan" || name == "verify" || name == "render") {
+    add_inventory_options(*sub, o);
+    add_spec_options(*sub, o);
+    add_format(*sub, o);
+    if (name != "render") add_run_options(*sub, o, name == "apply");
+  } else if (name == "inventory") {
+    add_inventory_options(*sub, o);
+    add_format(*sub, o);
+    sub->add_option("--explain", o.explain, "every variable of HOST, its value, and where it comes from")
+        ->type_name("HOST");
+  } else if (name == "doc") {
+    sub->add_option("MODULE", o.module, "a module; without one, all of them")->type_name(" ");
+  }
+}
+
+bool takes_value(std::string_view word) {
+  constexpr std::array<std::string_view, 19> options{
+      "-i",       "--inventory", "-l",       "--limit",   "-e",           "--extra-vars", "-t",
+      "--tags",   "--skip-tags", "--root",   "-c",        "--connection", "-u",           "--user",
+      "--format", "--color",     "--colour", "--explain", "--serial"};
+  return std::find(options.begin(), options.end(), word) != options.end();
+}
+
+/// The verb may stand anywhere, or nowhere: then it is apply. It is moved to the front, where CLI11 wants it.
+std::vector<std::string> verb_first(std::vector<std::string> words) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (takes_value(words[i])) {
+      ++i;
+      continue;
+    }
+    if (words[i] == "--") break;
+    const auto found =
+        std::find_if(verbs.begin(), verbs.end(), [&](const VerbRow& row) { return words[i] == row.name; });
+    if (found == verbs.end()) continue;
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(i));
+    words.insert(words.begin(), found->name);
+    return words;
+  }
+  const bool about_us = std::any_of(words.begin(), words.end(), [](const std::string& word) {
+    return word == "--help" || word == "-h" || word == "--version";
+  });
+  if (words.empty() || about_us) return words;
+  words.insert(words.begin(), "apply");
+  return words;
+}
+
+}  // namespace
+
+int main_of(int argc, char** argv) {
+  Options options;
+  std::vector<std::string> words(argv + 1, argv + argc);
+  options.argv.assign(argv, argv + argc);
+  const std::string_view called = argc > 0 ? std::string_view(argv[0]) : "converge";
+  const std::string_view name = called.substr(called.rfind('/') + 1);
+
+  CLI::App app("converge: says what a host should be, makes it so, and proves it", "converge");
+  app.set_version_flag("--version", std::string("converge " CONVERGE_VERSION));
+  app.require_subcommand(1);
+  app.footer(
+      fmt::format("without a verb: apply. `converge VERB --help` tells its options.\n\nexamples:\n"
+                  "  converge plan -l CoulombCore\n  sudo converge -l CoulombCore\n"
+                  "  sudo converge verify -l CoulombCore\n\n{}",
+                  exit_codes));
+  for (const VerbRow& row : verbs) add_verb(app, row, options);
+
+  if (words.empty()) words = {"--help"};
+  if (name == "verify") words.insert(words.begin(), "verify");  // a link of that name is the verb
+  words = verb_first(std::move(words));
+  std::reverse(words.begin(), words.end());  // CLI11 takes a vector from its end
+  try {
+    app.parse(words);
+  } catch (const CLI::ParseError& problem) {
+    if (problem.get_exit_code() == 0) return app.exit(problem);
+    fmt::print(stderr, "converge: {}\n          see `converge --help`\n", problem.what());
+    return exit_usage;
+  }
+  options.verb = app.get_subcommands().front()->get_name();
+  for (const VerbRow& row : verbs)
+    if (options.verb == row.name) return row.run(options);
+  return exit_usage;
+}
+
+}  // namespace converge::cli

@@ -1,0 +1,171 @@
+#include "cli/load.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+#include "core/text.h"
+#include "spec/pattern.h"
+
+namespace converge::cli {
+namespace {
+
+using spec::Value;
+
+Value text_value(const std::string& text) { return Value(text, {}, true); }
+Value count_value(std::uint64_t count) { return Value(static_cast<std::int64_t>(count)); }
+
+/// What {{ .Facts.name }} answers.
+Value facts_value(const Facts& facts) {
+  spec::Map map;
+  const auto add = [&](std::string_view name, Value value) {
+    map.push_back({std::string(name), {}, std::move(value)});
+  };
+  add("hostname", text_value(facts.hostname));
+  add("os_id", text_value(facts.os_id));
+  add("os_version", text_value(facts.os_version));
+  add("os_family", text_value(facts.os_family));
+  add("init", text_value(facts.init));
+  add("arch", text_value(facts.arch));
+  add("kernel", text_value(facts.kernel));
+  add("container", text_value(facts.container));
+  add("cpus", count_value(facts.cpus));
+  add("memory_bytes", count_value(facts.memory.count));
+  add("memory_mib", count_value(facts.memory.count >> 20U));
+  add("live", Value(facts.live));
+  return Value(std::move(map));
+}
+
+void complain(Diagnostics& diagnostics, Error error, SourcePos at = {}) {
+  diagnostics.push_back({at, error.text(), std::move(error.hint), Severity::error});
+}
+
+std::vector<std::string> module_names() {
+  std::vector<std::string> names;
+  for (const Module* module : modules()) names.emplace_back(module->name);
+  return names;
+}
+
+std::vector<std::string> spec_files(const Options& options, Loaded& loaded, Diagnostics& diagnostics) {
+  if (!options.specs.empty()) return options.specs;
+  const auto names = loaded.files.list("specs");
+  std::vector<std::string> files;
+  if (names)
+    for (const std::string& name : *names)
+      if (name.front() != '.' && (name.ends_with(".yaml") || name.ends_with(".yml"))) files.push_back("specs/" + name);
+  if (files.empty())
+    complain(diagnostics, Error{Errc::not_found,
+                                "there are no specs: 'specs/*.yaml' is empty or not there",
+                                {},
+                                "go to the directory that has specs/, or name a spec file"});
+  return files;
+}
+
+}  // namespace
+
+bool load_inventory(const Options& options, bool all_without_limit, Loaded& loaded, Diagnostics& diagnostics) {
+  auto inventory = spec::load_inventory(options.inventory, loaded.files, loaded.sources, diagnostics);
+  auto extra = spec::parse_extra_vars(options.extra_vars, loaded.files, loaded.sources, diagnostics);
+  if (extra) loaded.extra = std::move(*extra);
+  if (!inventory) return false;
+  loaded.inventory = std::move(*inventory);
+  if (options.limit.empty() && !all_without_limit) {
+    std::vector<std::string> names;
+    for (const spec::Host& host : loaded.inventory.hosts) names.push_back(host.name);
+    complain(diagnostics, Error{Errc::invalid,
+                                "which hosts? -l PATTERN is missing",
+                                {},
+                                fmt::format("say -l all, or one of: {}", join(names, ", "))});
+    return false;
+  }
+  auto hosts = spec::select_hosts(loaded.inventory, options.limit.empty() ? "all" : options.limit, loaded.files);
+  if (!hosts) {
+    complain(diagnostics, std::move(hosts).error());
+    return false;
+  }
+  loaded.hosts = std::move(*hosts);
+  return true;
+}
+
+bool load_specs(const Options& options, Loaded& loaded, Diagnostics& diagnostics) {
+  const std::size_t before = diagnostics.size();
+  const std::vector<std::string> known = module_names();
+  std::vector<spec::Spec> specs;
+  for (const std::string& file : spec_files(options, loaded, diagnostics)) {
+    auto one = spec::load_spec(file, known, loaded.files, loaded.sources, diagnostics);
+    if (one) specs.push_back(std::move(*one));
+  }
+  loaded.specs = spec::in_order(std::move(specs), diagnostics);
+  return std::none_of(diagnostics.begin() + static_cast<std::ptrdiff_t>(before), diagnostics.end(),
+                      [](const Diagnostic& d) { return d.severity == Severity::error; });
+}
+
+std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const Facts& facts,
+                           Diagnostics& diagnostics) {
+  std::vector<Work> out;
+  bool covered = false;
+  const Value facts_map = facts_value(facts);
+  for (const spec::Spec& one : loaded.specs) {
+    const auto hosts = spec::select_hosts(loaded.inventory, one.hosts, loaded.files);
+    if (!hosts) {
+      complain(diagnostics, hosts.error(), one.hosts_at);
+      continue;
+    }
+    if (std::find(hosts->begin(), hosts->end(), host) == hosts->end()) continue;
+    covered = true;
+    const spec::Variables variables = spec::merge_variables(loaded.inventory, host, one.vars, loaded.extra);
+    const auto items = spec::evaluate_items(one, variables, facts_map, loaded.files, loaded.sources, diagnostics);
+    out.reserve(out.size() + items.size());
+    for (const spec::Item& item : items) {
+      if (!spec::selected_by_tags(item, options.tags, options.skip_tags)) continue;
+      Work work{.spec = item.spec,
+                .item = item.name,
+                .module = item.module,
+                .needs = item.needs,
+                .at = item.at,
+                .skipped = item.skipped,
+                .rendered = {}};
+      if (work.skipped.empty()) {
+        const Module* module = find_module(item.module);
+        const spec::Params params(item.parameters, module->fields, diagnostics);
+        if (!params.ok()) continue;
+        work.rendered = module->render(params, facts);
+        if (!params.ok()) continue;  // the module objected to a value
+      }
+      out.push_back(std::move(work));
+    }
+  }
+  if (!covered)
+    complain(diagnostics, Error{Errc::not_found,
+                                fmt::format("no spec is for '{}'", host),
+                                {},
+                                "see the `hosts:` of the specs, or give the host to one of their groups"});
+  else if (out.empty() && diagnostics.empty())
+    complain(diagnostics, Error{Errc::invalid,
+                                fmt::format("nothing is left to do on '{}' with these tags", host),
+                                {},
+                                "see `converge render` for the items and their tags"});
+  return out;
+}
+
+std::string plain_variable(const Loaded& loaded, const std::string& host, const std::string& name) {
+  const spec::Variables variables = spec::merge_variables(loaded.inventory, host, {}, loaded.extra);
+  const auto it = variables.find(name);
+  return it == variables.end() ? "" : it->second.value.text();
+}
+
+bool print_diagnostics(const Diagnostics& diagnostics) {
+  std::set<std::string> seen;
+  std::size_t errors = 0;
+  for (const Diagnostic& diagnostic : diagnostics) {
+    const std::string text = render(diagnostic);
+    if (!seen.insert(text).second) continue;
+    errors += diagnostic.severity == Severity::error;
+    fmt::print(stderr, "{}", text);
+  }
+  if (errors > 1) fmt::print(stderr, "{} errors; nothing was touched\n", errors);
+  return errors > 0;
+}
+
+}  // namespace converge::cli

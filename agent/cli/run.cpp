@@ -1,0 +1,214 @@
+// apply, plan and verify: which hosts are this machine, with which rights, under which lock; then the engine.
+#include <fmt/core.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include "cli/load.h"
+#include "cli/verbs.h"
+#include "core/text.h"
+#include "report/reporter.h"
+#include "system/lock.h"
+#include "system/posix_system.h"
+#include "system/tracing.h"
+
+namespace converge::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// The one thing a signal handler may do: say that it was here. The first interrupt finishes the resource in hand.
+volatile std::sig_atomic_t interrupted = 0;
+void on_interrupt(int /*signal*/) {
+  if (interrupted != 0) _exit(130);
+  interrupted = 1;
+}
+
+void catch_interrupts() {
+  struct sigaction action = {};
+  action.sa_handler = on_interrupt;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  (void)sigaction(SIGINT, &action, nullptr);
+  (void)sigaction(SIGTERM, &action, nullptr);
+  struct sigaction ignore = {};
+  ignore.sa_handler = SIG_IGN;
+  (void)sigaction(SIGPIPE, &ignore, nullptr);  // a reader that goes away must not stop half a change
+  (void)sigaction(SIGHUP, &ignore, nullptr);
+}
+
+Verb verb_of(const Options& options) {
+  if (options.verb == "verify") return Verb::verify;
+  return options.verb == "plan" || options.check ? Verb::plan : Verb::apply;
+}
+
+bool is_this_machine(const std::string& name, const Facts& facts) {
+  if (name.empty()) return false;
+  const std::string wanted = lower(name);
+  if (wanted == "localhost" || wanted == "127.0.0.1" || wanted == "::1") return true;
+  const std::string here = lower(facts.hostname);
+  if (!here.empty() && (wanted == here || wanted == here.substr(0, here.find('.')))) return true;
+  return std::find(facts.addresses.begin(), facts.addresses.end(), name) != facts.addresses.end();
+}
+
+/// A host is local if we are told so, if a tree stands for it, or if its name or address is this machine's.
+bool is_local(const Options& options, const Loaded& loaded, const std::string& host, const Facts& facts) {
+  if (options.root != "/" || options.connection == "local") return true;
+  if (options.connection.empty()) {
+    if (plain_variable(loaded, host, "ansible_connection") == "local") return true;
+    const std::string address = plain_variable(loaded, host, "ansible_host");
+    return is_this_machine(host, facts) || is_this_machine(address, facts);
+  }
+  return false;
+}
+
+/// The same command line again, as root. Returns only if that failed.
+Error become_root(const Options& options) {
+  std::vector<std::string> words{"sudo", "-n", "--"};
+  words.insert(words.end(), options.argv.begin(), options.argv.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  (void)execvp("sudo", argv.data());
+  return Error{Errc::permission,
+               fmt::format("cannot become root: cannot run 'sudo': {}", strerror(errno)),
+               {},
+               "log in as root, or install sudo"};
+}
+
+std::string holder_note() {
+  const char* user = std::getenv("SUDO_USER");
+  if (user == nullptr) user = std::getenv("USER");
+  const Timestamp now{
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count()};
+  return fmt::format("the run of {} (pid {}, since {})", user == nullptr ? "root" : user, getpid(), now.text());
+}
+
+std::unique_ptr<Reporter> reporter_for(const Options& options) {
+  if (options.format == "json") return json_reporter();
+  const bool terminal = isatty(STDOUT_FILENO) == 1;
+  const char* no_colour = std::getenv("NO_COLOR");  // no-color.org: set and not empty
+  const bool colour = options.colour == "always" ||
+                      (options.colour == "auto" && terminal && (no_colour == nullptr || *no_colour == '\0'));
+  return text_reporter(
+      {.colour = colour, .progress = isatty(STDERR_FILENO) == 1 && terminal, .all = options.verbose > 0});
+}
+
+Tally run_engine(Verb verb, const std::vector<Work>& work, System& system, Reporter& reporter,
+                 const RunOptions& options) {
+  switch (verb) {
+    case Verb::plan:
+      return plan(work, system, reporter, options);
+    case Verb::verify:
+      return verify(work, system, reporter, options);
+    case Verb::apply:
+      return apply(work, system, reporter, options);
+  }
+  return {};
+}
+
+int worse(int a, int b) {
+  constexpr std::array order{exit_ok, exit_differences, exit_unknown, exit_unreachable, exit_failed};
+  const auto rank = [&](int code) { return std::find(order.begin(), order.end(), code) - order.begin(); };
+  return rank(a) >= rank(b) ? a : b;
+}
+
+int complain(const Error& error, int code) {
+  fmt::print(stderr, "converge: {}\n", printable(error.text()));
+  if (!error.hint.empty()) fmt::print(stderr, "          {}\n", printable(error.hint));
+  return code;
+}
+
+}  // namespace
+
+int run_verb(const Options& options) {
+  const auto start = Clock::now();
+  const Verb verb = verb_of(options);
+  Diagnostics diagnostics;
+  Loaded loaded;
+  bool good = load_inventory(options, false, loaded, diagnostics);
+  good = load_specs(options, loaded, diagnostics) && good;
+  if (print_diagnostics(diagnostics) || !good) return exit_bad_input;
+
+  const auto root = AbsPath::parse(options.root);
+  if (!root) return complain(root.error(), exit_usage);
+  auto opened = open_system(*root);
+  if (!opened) return complain(opened.error(), exit_failed);
+  std::unique_ptr<System> system = std::move(*opened);
+  if (options.verbose > 1)
+    system = tracing_system(std::move(system), [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
+  const auto facts = gather_facts(*system);
+  if (!facts) return complain(facts.error().during("gathering facts"), exit_unknown);
+
+  std::vector<std::string> local, elsewhere;
+  for (const std::string& host : loaded.hosts)
+    (is_local(options, loaded, host, *facts) ? local : elsewhere).push_back(host);
+  if (local.size() > 1 && options.root == "/") {
+    return complain(Error{Errc::invalid,
+                          fmt::format("this machine cannot be {} hosts at once: {}", local.size(), join(local, ", ")),
+                          {},
+                          "name one of them with -l"},
+                    exit_usage);
+  }
+
+  const bool writes = verb == Verb::apply && !local.empty();
+  const bool wants_root =
+      options.become || (!local.empty() && plain_variable(loaded, local.front(), "ansible_become") == "true");
+  if (options.root == "/" && !local.empty() && !facts->privileged) {
+    if (wants_root) return complain(become_root(options), exit_failed);
+    if (writes)
+      return complain(Error{Errc::permission,
+                            "this needs root's rights, and nothing has been changed",
+                            {},
+                            "run it with sudo, or add -b (--become)"},
+                      exit_failed);
+  }
+
+  std::vector<std::pair<std::string, std::vector<Work>>> work;
+  Diagnostics mistakes;
+  for (const std::string& host : local) work.emplace_back(host, work_for(options, loaded, host, *facts, mistakes));
+  if (print_diagnostics(mistakes)) return exit_bad_input;
+
+  catch_interrupts();
+  std::optional<RunLock> lock;
+  if (writes) {
+    auto taken = RunLock::take(*root, holder_note(), options.wait);
+    if (!taken) return complain(taken.error(), taken.error().code == Errc::changed ? exit_busy : exit_failed);
+    lock.emplace(std::move(*taken));
+  }
+
+  const auto spent = [](Clock::time_point since) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - since);
+  };
+  const auto reporter = reporter_for(options);
+  reporter->run_begins({verb, loaded.hosts, root->str(), CONVERGE_VERSION});
+  int code = exit_ok;
+  for (const auto& [host, items] : work) {
+    const auto since = Clock::now();
+    reporter->host_begins(host, items);
+    const Tally tally = run_engine(verb, items, *system, *reporter, {options.diff, [] { return interrupted != 0; }});
+    reporter->host_ends(host, tally, spent(since));
+    if (tally.interrupted)
+      code = 130;
+    else
+      code = worse(code, exit_code(verb, tally));
+  }
+  for (const std::string& host : elsewhere) {
+    reporter->host_failed(host, Error{Errc::unsupported,
+                                      "it is another machine, and this version works on its own only",
+                                      {},
+                                      "run converge there, or say -c local if this is it"});
+    code = worse(code, exit_unreachable);
+  }
+  reporter->run_ends(code, spent(start));
+  return code;
+}
+
+}  // namespace converge::cli

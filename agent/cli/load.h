@@ -1,0 +1,40 @@
+// From files to what a host should be: inventory, specs, variables, and the resources they become.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+#include "engine/engine.h"
+#include "spec/spec.h"
+#include "system/facts.h"
+
+namespace converge::cli {
+
+/// What was read, and keeps the texts that positions point into.
+struct Loaded {
+  spec::FileReader files;
+  Sources sources;
+  spec::Inventory inventory;
+  std::vector<std::string> hosts;  // selected by -l
+  std::vector<spec::Spec> specs;   // in the order they run
+  spec::Map extra;                 // -e
+};
+
+/// Reads the inventory and -e, and selects the hosts. Without -l: all hosts if `all_without_limit`, else a diagnostic.
+bool load_inventory(const Options& options, bool all_without_limit, Loaded& loaded, Diagnostics& diagnostics);
+/// Reads the specs: those named, or all of specs/.
+bool load_specs(const Options& options, Loaded& loaded, Diagnostics& diagnostics);
+
+/// What `host` should be, rendered with its facts. Mistakes in specs and values are diagnostics.
+std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const Facts& facts,
+                           Diagnostics& diagnostics);
+
+/// A variable of the host as inventory and -e have it, such as "ansible_host"; "" if it is not set. Not evaluated.
+std::string plain_variable(const Loaded& loaded, const std::string& host, const std::string& name);
+
+/// Prints every diagnostic once, in the order of places, to standard error. @return true if one is an error.
+bool print_diagnostics(const Diagnostics& diagnostics);
+
+}  // namespace converge::cli

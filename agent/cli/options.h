@@ -1,0 +1,41 @@
+// What the command line said. Plain data: parsing is cli.cpp's, meaning is each verb's.
+#pragma once
+#include <string>
+#include <vector>
+
+namespace converge::cli {
+
+struct Options {
+  std::string verb = "apply";
+  std::vector<std::string> specs;  // files; empty: specs/*.yaml
+  std::string inventory = "inventory";
+  std::string limit;       // a host pattern
+  std::string connection;  // "", "local", "ssh"
+  std::string user;
+  bool become = false;
+  std::vector<std::string> extra_vars;  // as typed
+  std::vector<std::string> tags, skip_tags;
+  bool check = false, diff = false, wait = false;
+  std::string root = "/";
+  std::string format = "text";
+  std::string colour = "auto";
+  int verbose = 0;
+  std::string explain;            // inventory --explain HOST
+  std::string module;             // doc MODULE
+  std::vector<std::string> argv;  // the whole command line, for running it again as root
+};
+
+/// Exit codes; README.md lists them.
+enum Exit : int {
+  exit_ok = 0,
+  exit_failed = 1,
+  exit_differences = 2,
+  exit_unreachable = 3,
+  exit_unknown = 4,
+  exit_usage = 64,
+  exit_bad_input = 65,
+  exit_internal = 70,
+  exit_busy = 75
+};
+
+}  // namespace converge::cli

@@ -1,0 +1,16 @@
+// One function a verb; cli.cpp has the table.
+#pragma once
+#include "cli/options.h"
+
+namespace converge::cli {
+
+int run_verb(const Options& options);  // apply, plan, verify
+int render_verb(const Options& options);
+int inventory_verb(const Options& options);
+int doc_verb(const Options& options);
+int schema_verb(const Options& options);
+
+/// Everything: parses `argv`, runs the verb. @return the exit code.
+int main_of(int argc, char** argv);
+
+}  // namespace converge::cli
