@@ -1,6 +1,8 @@
 // Which value a variable has for a host, and where it was written.
 #pragma once
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,14 +19,28 @@ struct Resolved {
 };
 using Variables = std::map<std::string, Resolved, std::less<>>;
 
-/// Lowest to highest: spec vars, group all, parent groups, child groups (same depth: by name), host, -e. Values may use
-/// other variables in {{ }}: evaluated here, cycles are diagnostics ("'a' needs 'b' needs 'a'"). Also defined:
-/// inventory_hostname, group_names, groups (mapping of lists).
-/// @param only evaluates just what is used lazily if empty; a variable nobody uses may hold an undefined name without harm.
+/// Lowest to highest: spec vars, group all, parent groups, child groups (same depth: by name), host, -e. Within a group
+/// or host what group_vars/ and host_vars/ say wins over what the inventory says inline; between groups the nearer one
+/// wins, wherever it was written. A mapping replaces a mapping, it is not merged into it. Also defined:
+/// inventory_hostname, group_names (without "all"), groups (mapping of lists). Values are as written: {{ }} in them is
+/// left to VariableScope. A host that is not in the inventory has the variables of "all".
 Variables merge_variables(const Inventory& inventory, std::string_view host, const Map& spec_vars, const Map& extra);
 
-/// A scope over `variables` and `facts` (a mapping: {"init": "systemd", ...}) that evaluates variables on first use.
-/// The references must outlive it. `locals` (for_each's item) are found first.
+/// What -e said, in order: "key=value" (typed as a plain YAML scalar: 4, true, 1.5, null, everything else a string), a
+/// mapping in YAML or JSON ("{...}"), or "@file" with such a mapping. A later one wins over an earlier one.
+/// @return nullopt after a diagnostic.
+std::optional<Map> parse_extra_vars(const std::vector<std::string>& arguments, const FileReader& files,
+                                    Sources& sources, Diagnostics& diagnostics);
+
+/// Gives the keys of `value`, which evaluate_tree() made of `written`, their values: {"{{ registry }}": ...}. Keys that
+/// come out of a variable were evaluated with it. False after a diagnostic (a key that is no text, a key made twice).
+bool evaluate_keys(const Value& written, Value& value, const Scope& scope, Diagnostics& diagnostics);
+
+/// A scope over `variables` and `facts` (a mapping: {"init": "systemd", ...}) that evaluates variables on first use:
+/// one that nobody uses may hold an undefined name without harm. Variables may use each other; a cycle is a diagnostic
+/// ("'a' needs 'b' needs 'a'"). A variable that failed reads as null, and has been reported once. The references must
+/// outlive it. Locals (for_each's item) are found first; what depends on them is evaluated anew after each change of
+/// them.
 class VariableScope {
  public:
   VariableScope(const Variables& variables, const Value& facts, Diagnostics& diagnostics);
@@ -33,6 +49,8 @@ class VariableScope {
   VariableScope& operator=(const VariableScope&) = delete;
   const Scope& scope() const;
   void set_local(std::string name, Value value);
+  /// As set_local, without a copy: `value` must outlive its use.
+  void refer_local(std::string name, const Value& value);
   void clear_locals();
 
  private:
