@@ -1,0 +1,38 @@
+// Running programs: bounded in time and in what they may say, with nothing of ours inherited. Boost.Process is used
+// here and nowhere else.
+#pragma once
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "system/system.h"
+
+namespace converge {
+
+/// A command, and what its user's entry in passwd(5) and group(5) says.
+struct Launch {
+  const Command* command = nullptr;
+  std::vector<gid_t> groups;  // supplementary groups, used with Command::as only
+  std::string home = "/";     // HOME
+};
+
+/// Runs all of them, at most `parallel` at a time; the answers are in the order of the launches. A non-zero exit is a
+/// value. Errc::not_found: no such program; Errc::permission: it may not be executed; Errc::timeout: its process group
+/// got TERM at the deadline and KILL two seconds later. A process left behind in the background is not waited for.
+std::vector<Result<CommandOutput>> run_all(const std::vector<Launch>& launches, std::size_t parallel);
+
+/// Keeps the first 256 KiB and the last 64 KiB of what is added.
+class Capture {
+ public:
+  void add(std::string_view bytes);
+  /// What was kept, with a line saying how much is missing between head and tail.
+  std::string text() const;
+
+ private:
+  std::string head_, tail_;
+  std::size_t dropped_ = 0;
+};
+
+}  // namespace converge
