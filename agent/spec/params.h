@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,30 +20,31 @@ enum class Kind {
   multiline,  // a string that may hold newlines (text refuses control characters)
   integer,
   boolean,
-  size,       // Bytes: "4GiB", "1500M"
-  mode,       // a quoted octal string: "0644"
-  path,       // AbsPath
-  text_list,  // a list of strings (one string is a list of one)
-  mapping,    // a list or mapping described by `of`, or free if `of` is empty; raw()
-  mapping_list,
-  any         // raw() only
+  size,          // Bytes: "4GiB", "1500M"
+  mode,          // a quoted octal string: "0644"
+  path,          // AbsPath
+  text_list,     // a list of strings (one string is a list of one)
+  mapping,       // a list or mapping described by `of`, or free if `of` is empty; raw()
+  mapping_list,  // a list of mappings described by `of` (or of anything, if `of` is empty)
+  any            // raw() only
 };
 
 struct Field {
   std::string_view name;
   Kind kind = Kind::text;
-  std::string_view doc;                        // one sentence
+  std::string_view doc;  // one sentence
   bool required = false;
-  std::string_view fallback;                   // the default, as written in YAML; "" for none
+  std::string_view fallback;  // the default, as written in YAML; "" for none
   std::int64_t min = std::numeric_limits<std::int64_t>::min(), max = std::numeric_limits<std::int64_t>::max();
-  std::string_view unit;                       // "processes", "bytes"
-  std::vector<std::string_view> choices;       // the only texts allowed, if not empty
-  std::vector<Field> of;                       // the keys of a mapping, or of each element of a mapping_list
+  std::string_view unit;                  // "processes", "bytes"
+  std::vector<std::string_view> choices;  // the only texts allowed, if not empty
+  std::vector<Field> of;                  // the keys of a mapping, or of each element of a mapping_list
 };
 
 /// Parameters checked against a table. Every reader below is for a key of that table and of its kind (asserted). A key
 /// that is absent reads as its fallback; without one, the optional readers give nullopt and the others an empty value.
-/// After a mistake has been reported the value read is the kind's zero: check ok() before believing anything.
+/// After a mistake has been reported the value read is the kind's zero: check ok() before believing anything. The value
+/// and the table must outlive it.
 class Params {
  public:
   /// Checks `value` (a mapping, or null for none) against `fields`; every mistake goes to `diagnostics`.
@@ -71,12 +73,18 @@ class Params {
   void reject(std::string_view key, std::string message, std::string hint = {}) const;
 
  private:
-  const Field& field(std::string_view key, Kind kind) const;
+  struct Checked {};  // by the Params this one is a part of
+  using Fallbacks = std::vector<std::unique_ptr<const Value>>;
+  Params(const Value& value, std::span<const Field> fields, Diagnostics& diagnostics, Checked)
+      : value_(value), fields_(fields), diagnostics_(&diagnostics) {}
+
+  const Field& field(std::string_view key) const;
   const Value* find(std::string_view key) const;
 
   const Value& value_;
   std::span<const Field> fields_;
   Diagnostics* diagnostics_;
+  mutable std::shared_ptr<Fallbacks> fallbacks_;  // what raw() and each() have handed out; none in the common case
   mutable bool ok_ = true;
 };
 

@@ -181,7 +181,10 @@ class Builder final : public YAML::EventHandler {
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const std::string_view rest = text_from(mark);
-    const SourcePos at = node(mark, "", anchor);
+    SourcePos at = node(mark, "", anchor);
+    const std::string_view word = rest.substr(0, 4);
+    const bool written = word.starts_with('~') || word == "null" || word == "Null" || word == "NULL";
+    if (!written && anchor == 0) at = place_of_nothing(mark, at);
     // yaml-cpp also takes Null and NULL, which by our rules are words; with an anchor before it, its text is not at
     // hand.
     if (rest.starts_with("Null") || rest.starts_with("NULL"))
@@ -255,6 +258,16 @@ class Builder final : public YAML::EventHandler {
     if (mark.is_null()) return {};
     const std::size_t offset = static_cast<std::size_t>(mark.pos) + skipped_;
     return offset < source_.text.size() ? std::string_view(source_.text).substr(offset) : std::string_view{};
+  }
+
+  /// A value that was left out is marked at whatever comes next; its key, or its '-', is what people look for.
+  SourcePos place_of_nothing(const YAML::Mark& mark, SourcePos otherwise) const {
+    if (frames_.empty()) return otherwise;
+    if (frames_.back().is_map) return frames_.back().have_key ? frames_.back().pending.key_at : otherwise;
+    const std::size_t offset = static_cast<std::size_t>(std::max(mark.pos, 0)) + skipped_;
+    if (offset == 0) return otherwise;
+    const std::size_t last = source_.text.find_last_not_of(" \t\r\n", offset - 1);
+    return last != std::string::npos && source_.text[last] == '-' ? place_of(source_, last) : otherwise;
   }
 
   /// The offset after the scalar at `mark`; `plain` is its text if it has no quotes. npos: a quote is not closed.
