@@ -35,6 +35,46 @@ bool attributes_differ(const PathState& state, Mode mode, Owner owner) {
   return have && (have->mode != mode || (*have->owner && **have->owner != owner));
 }
 
+Status mend_attributes(const Place& place, const PathState& state, Mode mode, Owner owner, System& system) {
+  const auto have = attributes_of(state);
+  const bool not_theirs = place.as && have && *have->owner && (*have->owner)->uid != place.as->uid;
+  if (not_theirs && owner.uid == place.as->uid) return system.take_over(place, mode);
+  return system.set_attributes(place, mode, owner);
+}
+
+Status may_replace_file(const Place& place, const PathState& before) {
+  if (std::holds_alternative<Absent>(before)) return ok();
+  const auto* file = std::get_if<RegularFile>(&before);
+  if (file == nullptr) return in_the_way(place.path, before, "file");
+  if (file->links > 1)
+    return Error{Errc::refused,
+                 fmt::format("'{}' has {} hard links, and replacing it would part them", place.path.str(), file->links),
+                 {},
+                 "remove the other names of this file (find / -samefile), or manage them one by one"};
+  return ok();
+}
+
+Status replace_file(const Place& place, const PathState& before, std::string_view content, WriteOptions options,
+                    System& system) {
+  if (Status may = may_replace_file(place, before); !may) return may;
+  options.replaces = before;
+  Status done = system.write_file(place, content, options);
+  if (!done && done.error().code == Errc::not_found && done.error().hint.empty())
+    done.error().hint = fmt::format("declare the directory '{}' first", place.path.parent().str());
+  return done;
+}
+
+Check check_bytes(std::string property, std::string_view wanted, std::string_view actual, bool sensitive) {
+  const bool same = wanted == actual;
+  if (sensitive)
+    return check_that(std::move(property), same, std::string(Secret::shown),
+                      std::string(Secret::shown) + (same ? "" : ", other bytes"));
+  const Bytes expected_size{wanted.size()};
+  const Bytes actual_size{actual.size()};
+  return check_that(std::move(property), same, expected_size.text(),
+                    actual_size.text() + (!same && expected_size == actual_size ? ", other bytes" : ""));
+}
+
 Error in_the_way(const AbsPath& path, const PathState& state, std::string_view wanted) {
   Error error{Errc::refused, fmt::format("'{}' is a {}, not a {}", path.str(), kind_of(state), wanted), {}, {}};
   if (const auto* link = std::get_if<Symlink>(&state)) {

@@ -12,12 +12,15 @@ struct File {
   Owner owner;
   bool sensitive = false;  // content never shown, not even as a diff
   bool absent = false;     // the file must not be there; content, mode and owner do not count
-  struct State { Seen seen; };
+  struct State {
+    Seen seen;
+  };
 };
 
 ResourceId id(const File& p);
 Result<File::State> inspect(const File& p, const SystemView& view);
 Checks compare(const File& p, const File::State& state);
+Status preflight(const File& p, const File::State& state, const SystemView& view);
 Status apply(const File& p, const File::State& state, System& system);
 std::string diff(const File& p, const File::State& state);
 }  // namespace converge

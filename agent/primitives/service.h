@@ -20,6 +20,7 @@ struct Service {
 ResourceId id(const Service& p);
 Result<Service::State> inspect(const Service& p, const SystemView& view);
 Checks compare(const Service& p, const Service::State& state);
+Status preflight(const Service& p, const Service::State& state, const SystemView& view);
 Status apply(const Service& p, const Service::State& state, System& system);
 Wants wants(const Service& p);
 }  // namespace converge

@@ -411,8 +411,7 @@ Status FakeSystem::rename_new(const Place& from, const Place& to) {
   if (!target) return target.error();
   if (!nodes_.contains(*source)) return error(Errc::not_found, "no '" + from.path.str() + "'");
   if (nodes_.contains(*target)) return error(Errc::exists, "'" + to.path.str() + "' exists");
-  if (AbsPath(*source).parent() != AbsPath(*target).parent())
-    return error(Errc::invalid, "a rename stays within one directory");
+  if (Status may = may_change_in(to, *target); !may) return may;
   if (Status may = may_change_in(from, *source); !may) return may;
   if (const auto* file = std::get_if<RegularFile>(&nodes_.at(*source).state);
       file != nullptr && active_.contains(file->inode))
