@@ -4,15 +4,23 @@
 
 namespace converge {
 
-/// What the service manager has loaded for a unit: our drop-in is among what it read, and the properties have our values.
-/// apply is a daemon-reload, done only when one of these fails.
+/// What the service manager has loaded for a unit: our drop-in is among what it read, and the properties have our
+/// values. apply is a daemon-reload, done only when one of these fails: also when a run died between the write and the
+/// reload.
 struct LoadedUnit {
-  std::string unit;       // "user-1000.slice"
+  struct Property {
+    std::string name;         // as systemd answers it: "MemoryMax", "CPUQuotaPerSecUSec"
+    std::string value;        // "1572864000", or "infinity"
+    std::uint64_t slack = 0;  // a number this near is as good: a percentage of memory is rounded to pages
+    std::string directive;    // as a drop-in assigns it; empty: the same word as `name`
+  };
+  std::string unit;  // "user-1000.slice"
   AbsPath drop_in;
-  std::vector<std::pair<std::string, std::string>> properties;  // as systemd answers them: {"MemoryMax", "1572864000"}
+  std::vector<Property> properties;
+  bool absent = false;  // systemd must not have the drop-in loaded any more; `properties` do not count
   struct State {
     UnitProperties properties;
-    std::optional<std::uint64_t> memory_current;  // bytes, of the slice's cgroup when it runs
+    std::map<std::string, std::string, std::less<>> assigned_at;  // directive: where its last assignment stands
   };
   static constexpr bool live_only = true;
 };
@@ -21,6 +29,5 @@ ResourceId id(const LoadedUnit& p);
 Result<LoadedUnit::State> inspect(const LoadedUnit& p, const SystemView& view);
 Checks compare(const LoadedUnit& p, const LoadedUnit::State& state);
 Status apply(const LoadedUnit& p, const LoadedUnit::State& state, System& system);
-Status preflight(const LoadedUnit& p, const LoadedUnit::State& state, const SystemView& view);
 Wants wants(const LoadedUnit& p);
 }  // namespace converge

@@ -4,16 +4,23 @@
 
 namespace converge {
 
-/// The kernel's own file where the slice runs; an inactive slice has none, which is said and is not a failure. On cgroup v1
-/// MemorySwapMax has no effect: unknown, with that sentence.
+/// The kernel's own file where the slice runs; an inactive slice has none, which is said and is not a failure. On
+/// cgroup v1 MemorySwapMax has no effect: unknown, with that sentence. A controller that is switched off: a failure,
+/// the limit is configured and nothing enforces it; in a container that was given none: left out, and said so.
 struct CgroupLimit {
-  std::string unit;      // "user-1000.slice"
-  std::string property;  // "MemoryMax", "MemorySwapMax", "TasksMax"
-  std::string value;     // decimal, or "infinity"
+  std::string unit;         // "user-1000.slice"
+  std::string property;     // "MemoryMax", "MemoryHigh", "MemorySwapMax", "TasksMax"
+  std::string value;        // decimal, or "infinity"
+  std::uint64_t slack = 0;  // a number this near is as good
+  /// enforced: the kernel has the value. fits: what the slice uses now is within it, asked before it is set: the kernel
+  /// would make room by killing.
+  enum class Ask { enforced, fits } ask = Ask::enforced;
   struct State {
     bool unified = false, slice_runs = false, controller = false;
-    std::optional<std::string> value;  // of memory.max and so on
+    std::optional<std::string> value;     // of memory.max and so on
+    std::optional<std::uint64_t> in_use;  // of memory.current and so on
     std::uint64_t page_size = 4096;
+    std::string container;  // "" outside one; inside, who runs it decides which controllers there are
   };
   static constexpr bool live_only = true;
 };

@@ -5,7 +5,8 @@
 namespace converge {
 
 /// Opens a new session of the user (never asks the agent's own limits) and checks that pam_limits is in the stacks that
-/// sessions come through.
+/// sessions come through, pam.d(5). A service without a file in /etc/pam.d or /usr/lib/pam.d is no way in, and no
+/// failure.
 struct LoginLimitInEffect {
   Person user;
   std::string item = "nproc";
@@ -13,11 +14,18 @@ struct LoginLimitInEffect {
   struct State {
     std::optional<std::pair<std::string, std::string>> session;  // soft, hard: digits or "unlimited"
     std::string how;                                             // "systemd-run PAMName=sshd", "runuser"
-    std::vector<std::string> services_without_pam_limits;        // "sshd", "login"
+    std::string why_not;                                         // why there is no session to ask
+    std::vector<std::string> services;                           // "sshd", "login": those that are there
+    std::vector<std::string> services_without_pam_limits;
+    std::string use_pam;     // of sshd: "yes", "no"; "" without sshd
+    std::string use_pam_at;  // "/etc/ssh/sshd_config:12"; "" if nothing sets it
   };
   static constexpr bool live_only = true;
   static constexpr bool deep = true;
 };
+
+/// Soft and hard of a row of /proc/PID/limits, by the columns of its header; nullopt if there is no such row.
+std::optional<std::pair<std::string, std::string>> parse_proc_limits(std::string_view text, std::string_view row);
 
 ResourceId id(const LoginLimitInEffect& p);
 Result<LoginLimitInEffect::State> inspect(const LoginLimitInEffect& p, const SystemView& view);

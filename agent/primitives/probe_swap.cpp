@@ -1,0 +1,79 @@
+#include "primitives/probe_swap.h"
+
+#include <fmt/format.h>
+
+#include "core/text.h"
+#include "primitives/fstab_entry.h"
+#include "primitives/reading.h"
+
+namespace converge {
+
+ResourceId id(const SwapInEffect& p) { return "swap-in-effect:" + p.path.str(); }
+
+Result<SwapInEffect::State> inspect(const SwapInEffect& p, const SystemView& view) {
+  SwapInEffect::State state;
+  state.page_size = view.page_size();
+  auto swaps = read_text(view, AbsPath("/proc/swaps"));
+  if (!swaps) return std::move(swaps).error();
+  auto areas = parse_proc_swaps(swaps->value_or(""));
+  if (!areas) return std::move(areas).error();
+  state.areas = std::move(*areas);
+  auto look = view.look_swap(p.path);
+  if (!look) return std::move(look).error().during("looking at " + p.path.str());
+  state.inode_active = look->active;
+  auto meminfo = read_text(view, AbsPath("/proc/meminfo"));
+  if (!meminfo) return std::move(meminfo).error();
+  if (const auto total = number_after(meminfo->value_or(""), "SwapTotal")) state.swap_total = Bytes{*total << 10U};
+  auto systemd = systemd_runs(view);
+  if (!systemd) return std::move(systemd).error();
+  state.systemd = *systemd;
+  if (!state.systemd) return state;
+  auto unit = read_text(view, AbsPath("/run/systemd/generator").child(unit_of_path(p.path, ".swap")));
+  if (!unit) return std::move(unit).error();
+  if (*unit) state.generated_what = what_of_unit(**unit).value_or("");
+  return state;
+}
+
+Checks compare(const SwapInEffect& p, const SwapInEffect::State& state) {
+  const auto& [path, size] = p;
+  const auto page = state.page_size == 0 ? 4096 : state.page_size;
+  const auto pages = size.count / page;
+  const auto wanted = pages == 0 ? 0 : (pages - 1) * page >> 10U;
+  const Swap::Area* ours = nullptr;
+  for (const auto& area : state.areas) {
+    if (area.path == path.str() && !area.deleted) ours = &area;
+  }
+  Checks checks;
+  const std::string expected = "in use by the kernel";
+  switch (state.inode_active) {
+    case SwapFileLook::Active::yes:
+      checks.push_back(check_equal("file", expected, expected));
+      break;
+    case SwapFileLook::Active::no:
+      checks.push_back(check_equal("file", expected, "not in use"));
+      break;
+    case SwapFileLook::Active::unknown:
+      checks.push_back(check_unknown("file", expected, "the file cannot be asked"));
+      break;
+  }
+  checks.push_back(check_equal("/proc/swaps", fmt::format("{} KiB", wanted),
+                               ours == nullptr ? "not listed" : fmt::format("{} KiB", ours->size.count >> 10U)));
+  if (state.swap_total) {
+    checks.push_back(check_that("swap total", (state.swap_total->count >> 10U) >= wanted,
+                                fmt::format("at least {} KiB", wanted),
+                                fmt::format("{} KiB", state.swap_total->count >> 10U)));
+  } else {
+    checks.push_back(check_unknown("swap total", fmt::format("at least {} KiB", wanted), "/proc/meminfo does not say"));
+  }
+  const auto what = "What=" + path.str();
+  if (!state.systemd) {
+    checks.push_back(check_skipped("boot unit", what, "systemd does not run here"));
+  } else {
+    checks.push_back(check_equal("boot unit", what, state.generated_what ? "What=" + *state.generated_what : "none"));
+  }
+  return checks;
+}
+
+Wants wants(const SwapInEffect& /*p*/) { return {}; }
+
+}  // namespace converge

@@ -5,7 +5,8 @@
 
 namespace converge {
 
-/// Looks by another road than Swap: /proc/meminfo's SwapTotal, the unit systemd's generator made of fstab, file attributes.
+/// Looks by another road than Swap: /proc/meminfo's SwapTotal, the unit systemd's generator made of fstab, file
+/// attributes.
 struct SwapInEffect {
   AbsPath path;
   Bytes size;  // what /proc/swaps must show is (size - page) / 1024 KiB
