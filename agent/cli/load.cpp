@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "core/text.h"
@@ -153,6 +154,11 @@ std::string plain_variable(const Loaded& loaded, const std::string& host, const 
   const spec::Variables variables = spec::merge_variables(loaded.inventory, host, {}, loaded.extra);
   const auto it = variables.find(name);
   return it == variables.end() ? "" : it->second.value.text();
+}
+
+Result<AbsPath> root_of(const Options& options) {
+  std::error_code ignored;  // without a current directory the path stays relative, and is refused as that
+  return AbsPath::parse(std::filesystem::absolute(options.root, ignored).lexically_normal().string());
 }
 
 bool print_diagnostics(const Diagnostics& diagnostics) {

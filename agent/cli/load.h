@@ -34,6 +34,9 @@ std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::st
 /// A variable of the host as inventory and -e have it, such as "ansible_host"; "" if it is not set. Not evaluated.
 std::string plain_variable(const Loaded& loaded, const std::string& host, const std::string& name);
 
+/// The tree --root names, absolute: relative to the current directory, as paths of a command line are.
+Result<AbsPath> root_of(const Options& options);
+
 /// Prints every diagnostic once, in the order of places, to standard error. @return true if one is an error.
 bool print_diagnostics(const Diagnostics& diagnostics);
 

@@ -47,7 +47,7 @@ int render_verb(const Options& options) {
   bool good = load_inventory(options, false, loaded, diagnostics);
   good = load_specs(options, loaded, diagnostics) && good;
   if (print_diagnostics(diagnostics) || !good) return exit_bad_input;
-  const auto root = AbsPath::parse(options.root);
+  const auto root = root_of(options);
   if (!root) {
     fmt::print(stderr, "converge: {}\n", root.error().text());
     return exit_usage;

@@ -137,7 +137,7 @@ int run_verb(const Options& options) {
   good = load_specs(options, loaded, diagnostics) && good;
   if (print_diagnostics(diagnostics) || !good) return exit_bad_input;
 
-  const auto root = AbsPath::parse(options.root);
+  const auto root = root_of(options);
   if (!root) return complain(root.error(), exit_usage);
   auto opened = open_system(*root);
   if (!opened) return complain(opened.error(), exit_failed);

@@ -1,0 +1,126 @@
+// Whole sessions of the binary on a directory tree.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/program.h"
+
+namespace converge {
+namespace {
+
+constexpr const char* motd_spec =
+    "spec: motd\nhosts: pair\nvars: {greeting: hello}\nconverge:\n"
+    "  - file: {path: /etc/motd, content: \"{{ greeting }} {{ inventory_hostname }}\\n\", mode: \"0644\"}\n"
+    "    tags: [words]\n"
+    "  - line: {path: /etc/hosts, line: 127.0.0.1 localhost, create: true}\n";
+
+TEST(Session, PlanApplyVerifyBreakHeal) {
+  const Workplace place;
+  place.write("specs/motd.yaml", motd_spec);
+  Ran ran = place.on_tree("plan");
+  EXPECT_EQ(ran.exit, 2) << ran.out << ran.err;
+  EXPECT_NE(ran.out.find("file:/etc/motd"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("specs/motd.yaml:5:"), std::string::npos) << ran.out;
+  EXPECT_FALSE(std::filesystem::exists(place.here() / "tree/etc/motd"));
+
+  ran = place.on_tree("");
+  EXPECT_EQ(ran.exit, 0) << ran.out << ran.err;
+  EXPECT_EQ(place.read("tree/etc/motd"), "hello node1\n");
+  ran = place.on_tree("");
+  EXPECT_EQ(ran.exit, 0);
+  EXPECT_NE(ran.out.find("2 in sync · 0 changed"), std::string::npos) << ran.out;
+
+  EXPECT_EQ(place.on_tree("verify").exit, 0);
+  place.write("tree/etc/motd", "broken\n");
+  ran = place.on_tree("verify");
+  EXPECT_EQ(ran.exit, 1);
+  EXPECT_NE(ran.out.find("file:/etc/motd"), std::string::npos) << ran.out;
+  EXPECT_EQ(place.on_tree("apply").exit, 0);
+  EXPECT_EQ(place.read("tree/etc/motd"), "hello node1\n");
+}
+
+TEST(Session, CheckIsPlanAndDiffShowsLines) {
+  const Workplace place;
+  place.write("specs/motd.yaml", motd_spec);
+  place.write("tree/etc/motd", "old\n");
+  const Ran ran = place.on_tree("--check --diff");
+  EXPECT_EQ(ran.exit, 2);
+  EXPECT_NE(ran.out.find("-old"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("+hello node1"), std::string::npos) << ran.out;
+  EXPECT_EQ(place.read("tree/etc/motd"), "old\n");
+}
+
+TEST(Session, TagsExtraVarsAndVerbAnywhere) {
+  const Workplace place;
+  place.write("specs/motd.yaml", motd_spec);
+  EXPECT_EQ(place.on_tree("-t words -e greeting=hi apply").exit, 0);
+  EXPECT_EQ(place.read("tree/etc/motd"), "hi node1\n");
+  EXPECT_FALSE(std::filesystem::exists(place.here() / "tree/etc/hosts"));
+  EXPECT_EQ(place.on_tree("-t nosuchtag").exit, 65);
+}
+
+TEST(Session, ASymlinkNamedVerifyVerifies) {
+  const Workplace place;
+  place.write("specs/motd.yaml", motd_spec);
+  std::filesystem::create_symlink(CONVERGE_BINARY, place.here() / "verify");
+  const std::string command = "cd '" + place.here().string() + "' && ./verify -l node1 --root tree >stdout 2>stderr";
+  EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 1) << place.read("stderr");
+  EXPECT_NE(place.read("stdout").find("file:/etc/motd"), std::string::npos);
+}
+
+TEST(Session, JsonIsOneEventALineWithEveryKey) {
+  const Workplace place;
+  place.write("specs/motd.yaml", motd_spec);
+  const Ran ran = place.on_tree("plan --format json");
+  std::istringstream lines(ran.out);
+  std::vector<std::string> events;
+  for (std::string line; std::getline(lines, line);) {
+    const auto event = nlohmann::json::parse(line);
+    events.push_back(event.at("event"));
+    if (events.back() != "step") continue;
+    for (const char* key : {"host", "item", "id", "at", "outcome", "checks", "error", "note", "diff", "micros"})
+      EXPECT_TRUE(event.contains(key)) << key;
+    EXPECT_EQ(event.at("outcome"), "out_of_sync");
+  }
+  EXPECT_EQ(events, (std::vector<std::string>{"run", "step", "step", "host", "end"}));
+}
+
+TEST(Session, ColourOnlyWhenAskedForOrOnATerminal) {
+  const Workplace place;
+  place.write("specs/motd.yaml", motd_spec);
+  EXPECT_EQ(place.on_tree("plan").out.find('\x1b'), std::string::npos);
+  EXPECT_NE(place.on_tree("plan --color always").out.find('\x1b'), std::string::npos);
+}
+
+TEST(Session, RenderInventoryDocAndSchemaAnswer) {
+  const Workplace place;
+  place.write("specs/motd.yaml", motd_spec);
+  Ran ran = place.run("render -l node1 --root tree");
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_NE(ran.out.find("specs/motd.yaml:5:"), std::string::npos) << ran.out;
+  ran = place.run("inventory --explain node1");
+  EXPECT_NE(ran.out.find("greeting = hello  specs/motd.yaml:3:18 (spec vars)"), std::string::npos) << ran.out;
+  ran = place.run("inventory");
+  EXPECT_NE(ran.out.find("node2"), std::string::npos);
+  EXPECT_NE(place.run("doc").out.find("swapfile"), std::string::npos);
+  EXPECT_NE(place.run("doc swapfile").out.find("swappiness"), std::string::npos);
+  ran = place.run("schema");
+  EXPECT_TRUE(nlohmann::json::parse(ran.out).contains("properties"));
+  for (const char* verb : {"", "apply ", "plan ", "verify ", "render ", "inventory ", "doc ", "schema "}) {
+    ran = place.run(std::string(verb) + "--help");
+    EXPECT_EQ(ran.exit, 0);
+    EXPECT_NE(ran.out.find("examples:"), std::string::npos) << verb;
+  }
+  EXPECT_EQ(place.run("--version").out, "converge " CONVERGE_VERSION "\n");
+}
+
+TEST(Session, AnotherMachineIsUnreachableAndSaysWhatToDo) {
+  const Workplace place;
+  place.write("specs/motd.yaml", motd_spec);
+  const Ran ran = place.run("plan -l node2");
+  EXPECT_EQ(ran.exit, 3);
+  EXPECT_NE(ran.out.find("-c local"), std::string::npos) << ran.out;
+}
+
+}  // namespace
+}  // namespace converge
