@@ -1,0 +1,114 @@
+#include "primitives/probe_containerd.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "core/text.h"
+
+namespace converge {
+namespace {
+
+constexpr Bytes limit = 1_MiB;
+
+AbsPath certs(const MirrorInContainerd& p) { return p.data_dir.child("agent/etc/containerd/certs.d"); }
+
+std::string directory_name(const std::string& registry) { return registry == "*" ? "_default" : registry; }
+
+/// containerd looks for HOST_PORT_ before HOST:PORT.
+std::optional<std::string> preferred_name(const std::string& registry) {
+  const std::size_t colon = registry.rfind(':');
+  if (colon == std::string::npos) return std::nullopt;
+  return registry.substr(0, colon) + "_" + registry.substr(colon + 1) + "_";
+}
+
+std::string list_of(const std::vector<std::string>& urls) {
+  return urls.empty() ? "none" : printable(join(urls, ", "));
+}
+
+}  // namespace
+
+std::string containerd_url(std::string_view endpoint) {
+  std::string url(endpoint);
+  if (url.find("://") == std::string::npos) {
+    const std::string_view authority = endpoint.substr(0, endpoint.find('/'));
+    const std::size_t colon = authority.rfind(':');
+    const std::string_view host = authority.substr(0, colon);
+    const std::string_view port = colon == std::string_view::npos ? std::string_view{} : authority.substr(colon + 1);
+    const bool local = host == "localhost" || host == "127.0.0.1" || host == "[::1]";
+    url.insert(0, local && !port.empty() && port != "443" ? "http://" : "https://");
+  }
+  const std::size_t path = url.find('/', url.find("://") + 3);
+  if (path == std::string::npos) return url + "/v2";
+  return path + 1 == url.size() ? url + "v2" : url;
+}
+
+std::vector<std::string> parse_hosts_toml(std::string_view text) {
+  std::vector<std::string> out;
+  for (const std::string_view raw : split_lines(text)) {
+    std::string_view line = trim(raw);
+    if (!line.starts_with('[')) continue;
+    line = trim(line.substr(1));
+    if (!starts_with_word(line, "host") && !line.starts_with("host")) continue;
+    line = trim(line.substr(4));
+    if (!line.starts_with('.')) continue;
+    line = trim(line.substr(1));
+    if (line.empty() || (line.front() != '"' && line.front() != '\'')) continue;
+    const std::size_t end = line.find(line.front(), 1);
+    if (end == std::string_view::npos || !trim(line.substr(end + 1)).starts_with(']')) continue;  // a table below it
+    out.emplace_back(line.substr(1, end - 1));
+  }
+  return out;
+}
+
+ResourceId id(const MirrorInContainerd& p) { return "containerd_mirror:" + p.registry; }
+
+Wants wants(const MirrorInContainerd& p) { return {.queries = {}, .units = p.units}; }
+
+Result<MirrorInContainerd::State> inspect(const MirrorInContainerd& p, const SystemView& view) {
+  MirrorInContainerd::State state;
+  for (const std::string& unit : p.units) {
+    auto properties = view.unit(unit);
+    if (!properties && properties.error().code == Errc::unsupported) return state;
+    if (!properties) return std::move(properties).error();
+    const auto active = properties->find("ActiveState");
+    state.k3s_runs = state.k3s_runs || (active != properties->end() && active->second == "active");
+  }
+  if (!state.k3s_runs) return state;
+  auto directory = view.look(certs(p));
+  if (!directory) return std::move(directory).error();
+  state.generated = std::holds_alternative<DirectoryInfo>(*directory);
+  if (!state.generated) return state;
+  const AbsPath toml = certs(p).child(directory_name(p.registry)).child("hosts.toml");
+  auto seen = view.read(toml, limit);
+  if (!seen) return std::move(seen).error();
+  if (std::holds_alternative<RegularFile>(seen->state)) state.hosts_toml = std::move(seen->content);
+  if (const auto name = preferred_name(p.registry)) {
+    const AbsPath other = certs(p).child(*name);
+    auto there = view.look(other);
+    if (!there) return std::move(there).error();
+    if (!std::holds_alternative<Absent>(*there)) state.shadow = other.str();
+  }
+  return state;
+}
+
+Checks compare(const MirrorInContainerd& p, const MirrorInContainerd::State& state) {
+  const auto& [registry, endpoints, data_dir, units] = p;
+  const auto& [k3s_runs, generated, hosts_toml, shadow] = state;
+  (void)units;
+  std::vector<std::string> expected;
+  std::transform(endpoints.begin(), endpoints.end(), std::back_inserter(expected), containerd_url);
+  const std::string wanted = list_of(expected);
+  if (!k3s_runs) return {check_skipped("endpoints", wanted, "k3s does not run here")};
+  if (!generated)
+    return {check_unknown("endpoints", wanted,
+                          fmt::format("no certs.d below '{}': k3s releases before 2024 have none", data_dir.str()))};
+  Checks checks;
+  const std::vector<std::string> actual = hosts_toml ? parse_hosts_toml(*hosts_toml) : std::vector<std::string>{};
+  checks.push_back(check_that("endpoints", hosts_toml.has_value() && actual == expected, wanted,
+                              hosts_toml ? list_of(actual) : fmt::format("no hosts.toml for '{}'", registry)));
+  checks.push_back(check_equal("preferred directory", "none", shadow.empty() ? "none" : shadow));
+  return checks;
+}
+
+}  // namespace converge

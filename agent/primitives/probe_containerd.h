@@ -4,21 +4,30 @@
 
 namespace converge {
 
-/// The hosts.toml k3s generated for containerd from registries.yaml. Where k3s does not run this is left out, and said so.
+/// The hosts.toml k3s generated for containerd from registries.yaml. Where k3s does not run this is left out, and said
+/// so.
 struct MirrorInContainerd {
-  std::string registry;                // "92.205.130.254:32166"
-  std::vector<std::string> endpoints;  // in order
+  std::string registry;                // "92.205.130.254:32166", or "*"
+  std::vector<std::string> endpoints;  // in order, as registries.yaml has them
   AbsPath data_dir{"/var/lib/rancher/k3s"};
+  std::vector<std::string> units{"k3s.service", "k3s-agent.service"};
   struct State {
-    bool k3s_runs = false, generated = false;     // generated: certs.d of k3s is there
-    std::optional<std::string> hosts_toml;        // nullopt: no file for this registry
-    bool shadowed = false;                        // <host>_<port>_ exists, which wins
+    bool k3s_runs = false, generated = false;  // generated: certs.d of k3s is there
+    std::optional<std::string> hosts_toml;     // nullopt: no file for this registry
+    std::string shadow;                        // a directory containerd prefers to k3s's; empty if there is none
   };
   static constexpr bool live_only = true;
 };
 
+/// The URL k3s makes of an endpoint: https:// without a scheme (http:// for localhost at a port other than 443), /v2
+/// when there is no path. k3s's pkg/agent/containerd/config.go.
+std::string containerd_url(std::string_view endpoint);
+/// The host URLs of a hosts.toml ([host."URL"] tables), in order. Other tables, keys and comments are passed over.
+std::vector<std::string> parse_hosts_toml(std::string_view text);
+
 ResourceId id(const MirrorInContainerd& p);
 Result<MirrorInContainerd::State> inspect(const MirrorInContainerd& p, const SystemView& view);
 Checks compare(const MirrorInContainerd& p, const MirrorInContainerd::State& state);
+Wants wants(const MirrorInContainerd& p);
 
 }  // namespace converge

@@ -10,7 +10,9 @@ struct GitUrlInEffect {
   AbsPath repository;
   std::string remote = "origin";
   std::string url;
-  struct State { std::string fetch, push; };  // empty: git knows no such remote
+  struct State {
+    std::string fetch, push;
+  };  // empty: git knows no such remote
   static constexpr bool live_only = true;
   static constexpr bool deep = true;
 };

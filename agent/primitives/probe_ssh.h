@@ -1,17 +1,22 @@
 // The proof that ssh uses a host alias as declared.
 #pragma once
+#include <map>
+
+#include "primitives/openssh.h"
 #include "primitives/primitive.h"
 
 namespace converge {
 
-/// ssh -G ALIAS as the user: what ssh itself would use, whatever other blocks say.
+/// ssh -G ALIAS as the user: what ssh itself would use, whatever other blocks say. Only ever as the user: a Match block
+/// may run commands.
 struct SshConfigAnswer {
   Person user;
   std::string alias;
   std::vector<std::pair<std::string, std::string>> expected;  // lower-case keyword, value: {"hostname", "localhost"}
   struct State {
     std::vector<std::pair<std::string, std::string>> answer;
-    std::string shadow;  // where the earlier line that wins stands: "~/.ssh/config:3"; empty if none was found
+    std::string problem;                        // ssh's own words if it refuses its configuration
+    std::map<std::string, std::string> shadow;  // keyword: where the line that wins stands; only for wrong answers
   };
   static constexpr bool live_only = true;
 };

@@ -4,20 +4,22 @@
 
 namespace converge {
 
-/// A service that read its configuration after the configuration last changed. Not installed or not running: nothing to
-/// restart, and said so.
+/// A service that read its configuration after the configuration last changed. Not installed or stopped: nothing to
+/// restart, and said so. Read from the unit's start and the file's mtime: a run that dies between the change and the
+/// restart is mended by the next one.
 struct RestartedSince {
-  std::vector<std::string> units;   // the first that is loaded counts: "k3s.service", "k3s-agent.service"
+  std::vector<std::string> units;  // the first that is loaded counts: "k3s.service", "k3s-agent.service"
   AbsPath config;
-  std::vector<std::string> ready;   // a command that exits 0 once it is ready; empty: active is enough
+  std::vector<std::string> ready;  // a command that exits 0 once it is ready; empty: active is enough
   std::chrono::milliseconds deadline{300'000};
   struct State {
-    std::string unit;                     // "" if none is installed
-    bool active = false;
-    std::optional<Timestamp> started;     // ActiveEnter, nullopt: never
-    std::optional<Timestamp> changed;     // of the file; nullopt: absent
+    std::string unit;                  // "" if none is installed
+    bool systemd = true;               // false: no unit could be asked for
+    std::string active_state;          // "active", "inactive", "failed", "activating" ...
+    std::optional<Timestamp> started;  // of its main process (or of becoming active); nullopt: never
+    std::uint64_t restarts = 0;        // by systemd itself, NRestarts
+    std::optional<Timestamp> changed;  // of the file; nullopt: absent
     Timestamp now;
-    std::string active_text;
   };
   static constexpr bool live_only = true;
 };
@@ -25,6 +27,9 @@ struct RestartedSince {
 ResourceId id(const RestartedSince& p);
 Result<RestartedSince::State> inspect(const RestartedSince& p, const SystemView& view);
 Checks compare(const RestartedSince& p, const RestartedSince::State& state);
+Status preflight(const RestartedSince& p, const RestartedSince::State& state, const SystemView& view);
 Status apply(const RestartedSince& p, const RestartedSince::State& state, System& system);
 Wants wants(const RestartedSince& p);
+/// The path whose change, planned in the same chain, will make a restart necessary.
+inline AbsPath follows(const RestartedSince& p) { return p.config; }
 }  // namespace converge

@@ -1,17 +1,23 @@
 // A user's SSH key pair.
 #pragma once
+#include "primitives/openssh.h"
 #include "primitives/primitive.h"
 
 namespace converge {
 
-/// Made if absent, never regenerated; everything with the user's own rights.
+/// Made if absent, never regenerated, never overwritten; everything with the user's own rights. A key that is not what
+/// was asked for (another type, a passphrase, damage, another public half) is refused, with the way out. The comment
+/// counts only when the key is made.
 struct SshKey {
   Person user;
-  AbsPath path;              // of the private key; the public one is path + ".pub"
-  std::string type = "ed25519";
+  AbsPath path;  // of the private key, in a directory of the user's that exists; the public one is path + ".pub"
+  std::string type = "ed25519";  // "ed25519", "ecdsa", "rsa"
   std::string comment;
   struct State {
     Seen private_key, public_key;  // as read; the private key's bytes never leave this State
+    bool closed = false;           // the directory is not the user's to look into
+    bool unreadable = false;       // the private key is there, and the user may not read it
+    bool unfinished = false;       // what an interrupted run left: a directory only we name so
   };
 };
 
