@@ -91,7 +91,8 @@ std::string init_of(const SystemView& view) {
 std::string container_of(const SystemView& view) {
   if (!view.is_live()) return {};
   if (const auto name = small_file(view, "/run/systemd/container"); !name.empty()) return std::string(trim(name));
-  for (const auto variable : split(small_file(view, "/proc/1/environ"), '\0')) {
+  const std::string environment = small_file(view, "/proc/1/environ");
+  for (const auto variable : split(environment, '\0')) {
     if (variable.starts_with("container=")) return std::string(variable.substr(10));
   }
   if (is_there(view, "/.dockerenv")) return "docker";
@@ -100,7 +101,8 @@ std::string container_of(const SystemView& view) {
 }
 
 Bytes memory_of(const SystemView& view) {
-  for (const auto line : split_lines(small_file(view, "/proc/meminfo"))) {
+  const std::string meminfo = small_file(view, "/proc/meminfo");
+  for (const auto line : split_lines(meminfo)) {
     const auto words = fields(line);
     std::uint64_t kib = 0;
     if (words.size() >= 2 && words[0] == "MemTotal:" && parse_number(words[1], kib)) return Bytes{kib << 10U};
