@@ -1,3 +1,5 @@
+// g++ 12 takes std::regex's own variant for uninitialized when it optimizes (GCC bug 105562).
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include "spec/pattern.h"
 
 #include <fmt/format.h>
@@ -95,6 +97,8 @@ std::optional<Subscript> subscript_of(std::string_view part) {
   const std::size_t open = part.rfind('[');
   if (open == std::string_view::npos || open == 0 || part.back() != ']') return std::nullopt;
   const std::string_view inside = part.substr(open + 1, part.size() - open - 2);
+  // Nobody counts with leading zeros: web[01:10] are names, whatever else is called web.
+  if (inside.size() > 1 && inside.front() == '0' && inside[1] >= '0' && inside[1] <= '9') return std::nullopt;
   Subscript out;
   out.base = part.substr(0, open);
   if (parse_number(inside, out.first)) {
