@@ -189,6 +189,10 @@ Status fill_swap_file(int fd, Bytes size, std::uint64_t page_size, std::string_v
   if (auto done = forbid_copy_on_write(fd, name); !done) return done;
 
   const std::string doing = fmt::format("allocate {} for '{}'", size.text(), name);
+  struct statfs fs = {};
+  if (::fstatfs(fd, &fs) != 0) return os_error(errno, fmt::format("ask the file system of '{}'", name));
+  // A fallocate that fails has filled the disk first, root's reserve included; everyone else would notice.
+  if (size.count / static_cast<std::uint64_t>(fs.f_bsize) >= fs.f_bavail) return os_error(ENOSPC, doing);
   int failed = ::fallocate(fd, 0, 0, static_cast<off_t>(size.count)) == 0 ? 0 : errno;
   // Never ftruncate: a file of holes is no swap file.
   if (failed == EOPNOTSUPP || failed == ENOSYS || (failed == 0 && has_holes(fd, size))) failed = write_zeros(fd, size);

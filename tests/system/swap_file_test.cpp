@@ -82,10 +82,13 @@ TEST_F(SwapFile, AFileOpenForReadingOnlyCannotBeProbed) {
   EXPECT_EQ(probe_active(reader.get()), SwapFileLook::Active::unknown);
 }
 
-TEST_F(SwapFile, MoreThanTheDiskHoldsIsSaidAsNoSpace) {
+TEST_F(SwapFile, MoreThanTheDiskHoldsIsRefusedBeforeTheDiskIsFull) {
   auto filled = fill_swap_file(fd.get(), Bytes{std::uint64_t{15} << 40U}, page, uuid, path);
   ASSERT_FALSE(filled);
-  EXPECT_TRUE(filled.error().code == Errc::no_space || filled.error().code == Errc::io) << filled.error().text();
+  EXPECT_EQ(filled.error().code, Errc::no_space) << filled.error().text();
+  struct stat st = {};
+  ASSERT_EQ(::fstat(fd.get(), &st), 0);
+  EXPECT_EQ(st.st_blocks, 0);
 }
 
 TEST(SwapOn, RefusesAPriorityOutOfRange) {
