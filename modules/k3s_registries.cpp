@@ -1,0 +1,265 @@
+// Where k3s pulls images from: registries.yaml, the restart it needs, and the proof that containerd uses it.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/text.h"
+#include "modules/module.h"
+
+namespace converge {
+namespace {
+
+constexpr std::string_view module_name = "k3s_registries";
+constexpr std::string_view default_path = "/etc/rancher/k3s/registries.yaml";
+
+using spec::Kind;
+using spec::Map;
+using spec::Value;
+
+const std::vector<spec::Field>& fields() {
+  static const std::vector<spec::Field> table{
+      {.name = "mirrors",
+       .kind = Kind::mapping,
+       .doc = "by registry, with the port images are named with: {endpoint: [URL, ...], rewrite: {regex: text}}"},
+      {.name = "configs",
+       .kind = Kind::mapping,
+       .doc = "by host of an endpoint: {auth: {username, password, auth, identity_token}, tls: {ca_file, cert_file, "
+              "key_file, insecure_skip_verify}}"},
+      {.name = "manage",
+       .kind = Kind::text,
+       .doc = "merge: other mirrors and configs of the file are kept; exact: there are no others",
+       .fallback = "merge",
+       .choices = {"merge", "exact"}},
+      {.name = "path", .kind = Kind::path, .doc = "the file k3s reads", .fallback = default_path},
+      {.name = "restart",
+       .kind = Kind::boolean,
+       .doc = "restart k3s when the file is newer than its start, and see that containerd has it",
+       .fallback = "true"},
+      {.name = "k3s",
+       .kind = Kind::path,
+       .doc = "the k3s program, asked for readiness",
+       .fallback = "/usr/local/bin/k3s"},
+      {.name = "data_dir", .kind = Kind::path, .doc = "k3s's --data-dir", .fallback = "/var/lib/rancher/k3s"},
+  };
+  return table;
+}
+
+/// The structs of k3s, which ignores keys it does not know: a typo there is a mirror without endpoints.
+const std::vector<spec::Field>& mirror_fields() {
+  static const std::vector<spec::Field> table{
+      {.name = "endpoint", .kind = Kind::text_list, .doc = "URLs, tried in order"},
+      {.name = "rewrite", .kind = Kind::mapping, .doc = "regular expression and replacement for repository names"},
+  };
+  return table;
+}
+const std::vector<spec::Field>& config_fields() {
+  static const std::vector<spec::Field> table{
+      {.name = "auth",
+       .kind = Kind::mapping,
+       .doc = "credentials",
+       .of = {{.name = "username", .kind = Kind::text},
+              {.name = "password", .kind = Kind::text},
+              {.name = "auth", .kind = Kind::text},
+              {.name = "identity_token", .kind = Kind::text}}},
+      {.name = "tls",
+       .kind = Kind::mapping,
+       .doc = "certificates",
+       .of = {{.name = "ca_file", .kind = Kind::path},
+              {.name = "cert_file", .kind = Kind::path},
+              {.name = "key_file", .kind = Kind::path},
+              {.name = "insecure_skip_verify", .kind = Kind::boolean}}},
+  };
+  return table;
+}
+
+Value text_value(std::string text) { return Value(std::move(text)); }
+
+bool has_bad_byte(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; });
+}
+
+/// "host", "host:port" or "[v6]:port".
+bool is_authority(std::string_view text) {
+  if (text.empty() || has_bad_byte(text) || text.find_first_of("/@\\\"'?#") != std::string_view::npos) return false;
+  const std::size_t close = text.rfind(']');
+  const std::size_t colon = text.find(':', close == std::string_view::npos ? 0 : close);
+  if (colon == 0) return false;
+  if (colon == std::string_view::npos) return true;
+  std::uint64_t port = 0;
+  return parse_number(text.substr(colon + 1), port) && port >= 1 && port <= 65535;
+}
+
+/// Mirrors and hosts of configs. Only mirrors may be "*".
+bool check_name(const spec::Params& params, const spec::Entry& entry) {
+  if (entry.key == "*" || is_authority(entry.key)) return true;
+  const bool url = entry.key.find("://") != std::string::npos;
+  params.reject(entry.key_at, fmt::format("'{}' is no registry", printable(entry.key)),
+                url ? "write host:port alone, as in the names of images; the URL is an endpoint's"
+                    : "write host or host:port, as in the names of images, or \"*\"");
+  return false;
+}
+
+void check_endpoint(const spec::Params& params, const std::string& endpoint, SourcePos at) {
+  const std::size_t scheme_end = endpoint.find("://");
+  if (scheme_end == std::string::npos)
+    return params.reject(
+        at, fmt::format("endpoint '{}' has no scheme", printable(endpoint)),
+        fmt::format("k3s would take it for https://{0}; write that, or http://{0}", printable(endpoint)));
+  const std::string scheme = endpoint.substr(0, scheme_end), rest = endpoint.substr(scheme_end + 3);
+  if (scheme != "http" && scheme != "https")
+    return params.reject(at, fmt::format("'{}' is not a scheme of a registry", printable(scheme)),
+                         "write http:// or https://");
+  const std::string authority = rest.substr(0, rest.find('/'));
+  if (authority.find('@') != std::string::npos)
+    return params.reject(at, "an endpoint must hold no credentials",
+                         "write them in 'configs:', under the endpoint's host");
+  if (!is_authority(authority) || has_bad_byte(rest) || rest.find_first_of("?#\"'\\") != std::string::npos)
+    params.reject(at, fmt::format("endpoint '{}' is no URL", printable(endpoint)), "write http://host:port");
+}
+
+std::optional<Value> mirror(const spec::Params& params, const spec::Entry& entry) {
+  if (!check_name(params, entry)) return std::nullopt;
+  if (entry.value.is_null()) return Value{};  // means something to the embedded registry
+  const spec::Params mirror = params.within(entry.value, mirror_fields());
+  if (!mirror.ok()) return std::nullopt;
+  Map out;
+  if (mirror.has("endpoint")) {
+    spec::List endpoints;
+    for (const std::string& endpoint : mirror.texts("endpoint")) {
+      check_endpoint(params, endpoint, mirror.at("endpoint"));
+      endpoints.push_back(text_value(endpoint));
+    }
+    out.push_back({"endpoint", {}, Value(std::move(endpoints))});
+  }
+  if (const Value* rewrite = mirror.raw("rewrite")) {
+    Map rules;
+    if (rewrite->map() == nullptr) {
+      params.reject(rewrite->at(), "rewrite wants a mapping", "write {\"^(.*)$\": \"prefix/$1\"}");
+      return std::nullopt;
+    }
+    for (const spec::Entry& rule : *rewrite->map()) {
+      if (rule.value.string() == nullptr)
+        params.reject(rule.value.at(), fmt::format("the replacement for '{}' is not text", printable(rule.key)),
+                      "quote it");
+      rules.push_back({rule.key, {}, text_value(rule.value.text())});
+    }
+    out.push_back({"rewrite", {}, Value(std::move(rules))});
+  }
+  return Value(std::move(out));
+}
+
+std::optional<Value> config(const spec::Params& params, const spec::Entry& entry) {
+  if (!check_name(params, entry)) return std::nullopt;
+  if (const Value* auth = entry.value.find("auth")) {
+    if (entry.key == "*") {
+      params.reject(auth->at(), "credentials under \"*\" are never used by k3s", "name the host of the endpoint");
+      return std::nullopt;
+    }
+    if (const Value* token = auth->find("token")) {
+      params.reject(token->at(), "k3s has no 'token' here and would ignore it", "write 'identity_token'");
+      return std::nullopt;
+    }
+  }
+  const spec::Params config = params.within(entry.value, config_fields());
+  if (!config.ok()) return std::nullopt;
+  Map out;
+  for (const spec::Params& auth : config.each("auth")) {
+    Map keys;
+    for (const char* key : {"username", "password", "auth", "identity_token"})
+      if (auth.has(key)) keys.push_back({key, {}, text_value(auth.text(key))});
+    out.push_back({"auth", {}, Value(std::move(keys))});
+  }
+  for (const spec::Params& tls : config.each("tls")) {
+    Map keys;
+    for (const char* key : {"ca_file", "cert_file", "key_file"})
+      if (tls.has(key)) keys.push_back({key, {}, text_value(tls.path(key).str())});
+    if (tls.has("insecure_skip_verify"))
+      keys.push_back({"insecure_skip_verify", {}, Value(tls.boolean("insecure_skip_verify"))});
+    out.push_back({"tls", {}, Value(std::move(keys))});
+  }
+  return Value(std::move(out));
+}
+
+/// One of the two halves of the document; empty entries that were not accepted have been objected to.
+template <class One>
+void half(const spec::Params& params, std::string_view name, Map& document, One&& one) {
+  const Value* value = params.raw(name);
+  if (value == nullptr || value->is_null()) return;
+  if (value->map() == nullptr) {
+    params.reject(name, fmt::format("'{}' wants a mapping", name), "write one entry a registry");
+    return;
+  }
+  Map out;
+  for (const spec::Entry& entry : *value->map())
+    if (auto accepted = one(params, entry)) out.push_back({entry.key, {}, *std::move(accepted)});
+  document.push_back({std::string(name), {}, Value(std::move(out))});
+}
+
+bool holds_credentials(const Map& document) {
+  return std::any_of(document.begin(), document.end(), [](const spec::Entry& part) {
+    return part.value.map() != nullptr && std::any_of(part.value.map()->begin(), part.value.map()->end(),
+                                                      [](auto& entry) { return entry.value.find("auth") != nullptr; });
+  });
+}
+
+Rendered render(const spec::Params& params, const Facts& facts) {
+  (void)facts;  // without k3s the file is read at its first start
+  Rendered out;
+  Map document;
+  half(params, "mirrors", document, mirror);
+  half(params, "configs", document, config);
+  const bool merge = params.text("manage") == "merge";
+  if (document.empty() && merge && params.ok())
+    params.reject("mirrors", "there is neither a mirror nor a config", "add 'mirrors:' or 'configs:'");
+  if (!params.ok()) return out;
+
+  const auto add = [&](std::string_view at, Resource resource) {
+    out.chain.push_back(declare(module_name, params, at, std::move(resource)));
+  };
+  const AbsPath path = params.path("path");
+  if (path.str() == default_path) {
+    add("path", Directory{.place = path.parent().parent()});
+    add("path", Directory{.place = path.parent()});
+  }
+  YamlFile file{.path = path};
+  file.sensitive = holds_credentials(document);
+  file.manage = merge ? YamlFile::Manage::merge : YamlFile::Manage::exact;
+  std::vector<MirrorInContainerd> probes;
+  for (const spec::Entry& part : document) {
+    if (part.key != "mirrors") continue;
+    for (const spec::Entry& one : *part.value.map()) {
+      const Value* endpoints = one.value.find("endpoint");
+      if (endpoints == nullptr || endpoints->list()->empty()) continue;
+      MirrorInContainerd probe{.registry = one.key, .data_dir = params.path("data_dir")};
+      for (const Value& endpoint : *endpoints->list()) probe.endpoints.push_back(endpoint.text());
+      probes.push_back(std::move(probe));
+    }
+  }
+  file.document = Value(std::move(document));
+  const std::string_view first = params.has("mirrors") ? "mirrors" : "configs";
+  add(first, std::move(file));
+  if (!params.boolean("restart")) return out;
+
+  const std::string k3s = params.path("k3s").str();
+  RestartedSince restarted{.units = {"k3s.service", "k3s-agent.service"}, .config = path};
+  restarted.ready = {{"k3s.service", {k3s, "kubectl", "get", "--raw=/readyz"}},
+                     {"k3s-agent.service", {k3s, "crictl", "info"}}};
+  add("restart", std::move(restarted));
+  for (MirrorInContainerd& probe : probes) add("mirrors", std::move(probe));
+  return out;
+}
+
+}  // namespace
+
+extern const Module k3s_registries_module;
+const Module k3s_registries_module{
+    .name = module_name,
+    .summary = "where k3s pulls images from: registries.yaml, the restart it needs, containerd's view",
+    .fields = fields(),
+    .example =
+        "k3s_registries:\n  mirrors:\n    \"192.0.2.10:32166\":\n      endpoint: [\"http://192.0.2.10:32166\"]\n",
+    .render = render,
+};
+
+}  // namespace converge

@@ -30,7 +30,9 @@ const std::string* first(const SshConfigAnswer::State& state, const std::string&
 bool right(const SshConfigAnswer& p, const SshConfigAnswer::State& state, const std::string& keyword,
            const std::string& value) {
   const std::string* actual = first(state, keyword);
-  return actual != nullptr && expanded(p, *actual) == expanded(p, value);
+  if (actual == nullptr) return false;
+  const bool name_of_a_host = keyword == "hostname" || keyword == "hostkeyalias";  // ssh may fold their case
+  return expanded(p, *actual) == expanded(p, value) || (name_of_a_host && lower(*actual) == lower(value));
 }
 
 /// Names the line that gives a keyword another value than the declared one.

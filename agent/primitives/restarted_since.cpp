@@ -132,6 +132,7 @@ Status apply(const RestartedSince& p, const RestartedSince::State& state, System
   if (restart->exit_code != 0)
     return see_journal(state, fmt::format("systemctl restart {}: {}", state.unit, printable(trim(restart->err))));
 
+  const auto ready = p.ready.find(state.unit);
   int successes = 0;
   std::string last = "it did not become active";
   for (std::chrono::milliseconds waited{0}; waited < p.deadline; waited += poll_interval) {
@@ -142,8 +143,8 @@ Status apply(const RestartedSince& p, const RestartedSince::State& state, System
     if (now->restarts >= state.restarts + crash_loop)
       return see_journal(state, fmt::format("{} starts and dies again and again", state.unit));
     if (running(*now) && anew) {
-      if (p.ready.empty()) return ok();
-      auto answer = system.query({.argv = p.ready, .deadline = std::chrono::seconds(15)});
+      if (ready == p.ready.end()) return ok();
+      auto answer = system.query({.argv = ready->second, .deadline = std::chrono::seconds(15)});
       if (!answer && answer.error().code != Errc::timeout) return std::move(answer).error();
       const bool good = answer && answer->exit_code == 0;
       successes = good ? successes + 1 : 0;

@@ -1,5 +1,7 @@
 // A service restarted when, and only when, its configuration is newer.
 #pragma once
+#include <map>
+
 #include "primitives/primitive.h"
 
 namespace converge {
@@ -10,7 +12,8 @@ namespace converge {
 struct RestartedSince {
   std::vector<std::string> units;  // the first that is loaded counts: "k3s.service", "k3s-agent.service"
   AbsPath config;
-  std::vector<std::string> ready;  // a command that exits 0 once it is ready; empty: active is enough
+  /// By unit, a command that exits 0 once it is ready; without one, active is enough.
+  std::map<std::string, std::vector<std::string>> ready;
   std::chrono::milliseconds deadline{300'000};
   struct State {
     std::string unit;                  // "" if none is installed

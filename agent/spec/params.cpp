@@ -412,8 +412,18 @@ std::vector<Params> Params::each(std::string_view key) const {
 }
 
 void Params::reject(std::string_view key, std::string message, std::string hint) const {
+  reject(at(key), std::move(message), std::move(hint));
+}
+
+void Params::reject(SourcePos at, std::string message, std::string hint) const {
   ok_ = false;
-  diagnostics_->push_back({at(key), std::move(message), std::move(hint)});
+  diagnostics_->push_back({at, std::move(message), std::move(hint)});
+}
+
+Params Params::within(const Value& value, std::span<const Field> fields) const {
+  Params out(value, fields, *diagnostics_);
+  ok_ = ok_ && out.ok();
+  return out;
 }
 
 }  // namespace converge::spec

@@ -71,6 +71,10 @@ class Params {
 
   /// The module's own objection to a value, reported at the key.
   void reject(std::string_view key, std::string message, std::string hint = {}) const;
+  /// The same, at a place inside a free mapping.
+  void reject(SourcePos at, std::string message, std::string hint = {}) const;
+  /// A value inside a free mapping, checked against a table of its own. Both must outlive the result.
+  Params within(const Value& value, std::span<const Field> fields) const;
 
  private:
   struct Checked {};  // by the Params this one is a part of
