@@ -147,6 +147,12 @@ class Loader {
     return std::move(inventory_);
   }
 
+  Inventory take(const Value& value) {
+    groups(value);
+    settle();
+    return std::move(inventory_);
+  }
+
  private:
   std::optional<Value> parse(const std::string& path) {
     auto text = files_.read(path);
@@ -190,11 +196,14 @@ class Loader {
   }
 
   void file(const std::string& path) {
-    const auto value = parse(path);
-    if (!value || value->is_null()) return;
-    const Map* top = value->map();
+    if (const auto value = parse(path)) groups(*value);
+  }
+
+  void groups(const Value& value) {
+    if (value.is_null()) return;
+    const Map* top = value.map();
     if (top == nullptr) {
-      complain(diagnostics_, value->at(), fmt::format("an inventory is a mapping of groups, not a {}", value->kind()),
+      complain(diagnostics_, value.at(), fmt::format("an inventory is a mapping of groups, not a {}", value.kind()),
                "begin with 'all:'");
       return;
     }
@@ -654,6 +663,20 @@ std::optional<Inventory> load_inventory(const std::string& path, const FileReade
                                         Diagnostics& diagnostics) {
   Diagnostics mine;
   Inventory inventory = Loader(files, sources, mine).load(path);
+  const bool failed = has_errors(mine);
+  diagnostics.insert(diagnostics.end(), std::make_move_iterator(mine.begin()), std::make_move_iterator(mine.end()));
+  if (failed) return std::nullopt;
+  return inventory;
+}
+
+std::optional<Inventory> parse_inventory(const Source& source, Diagnostics& diagnostics) {
+  YamlRules rules;
+  rules.aliases = true;
+  const auto value = read_yaml(source, rules, diagnostics);
+  if (!value) return std::nullopt;
+  Diagnostics mine;
+  Sources none;
+  Inventory inventory = Loader(FileReader{}, none, mine).take(*value);
   const bool failed = has_errors(mine);
   diagnostics.insert(diagnostics.end(), std::make_move_iterator(mine.begin()), std::make_move_iterator(mine.end()));
   if (failed) return std::nullopt;

@@ -63,6 +63,10 @@ struct FileReader {
 std::optional<Inventory> load_inventory(const std::string& path, const FileReader& files, Sources& sources,
                                         Diagnostics& diagnostics);
 
+/// One inventory file's text by itself, without variable files.
+/// @return nullopt after an error.
+std::optional<Inventory> parse_inventory(const Source& source, Diagnostics& diagnostics);
+
 /// "web[01:03].example" as web01.example, web02.example, web03.example; letters ([a:c]) and steps ([0:10:2]) as in
 /// Ansible, several brackets multiply. A name without brackets is itself. Errc::invalid for brackets that are no range,
 /// too_big above `limit` names.
