@@ -332,9 +332,9 @@ Outcome repeat(Arguments args, Budget& budget) {
   if (!count) return count.error();
   if (!text) return text.error();
   if (*count <= 0 || text->empty()) return text_value("");
-  if (static_cast<std::uint64_t>(*count) > budget.bytes || !budget.take_steps(1) ||
-      !budget.take_bytes(text->size() * static_cast<std::size_t>(*count))) {
-    budget.spent = true;
+  std::size_t size = 0;
+  if (__builtin_mul_overflow(text->size(), static_cast<std::size_t>(*count), &size) || !budget.take_bytes(size)) {
+    budget.take_bytes(budget.bytes + 1);
     return too_much();
   }
   std::string out;

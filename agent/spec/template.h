@@ -22,18 +22,46 @@ struct Scope {
 /// True if `text` holds "{{": cheap, for the many values that do not.
 bool has_template(std::string_view text);
 
-/// Evaluates a scalar. Exactly one `{{ ... }}` and nothing beside it: the expression's own value and type. Otherwise text
-/// with every `{{ }}` replaced. Pipelines, functions (eq ne lt le gt ge and or not default required upper lower trim replace
-/// split join quote toString int len seq until contains hasPrefix hasSuffix ternary list dict index printf b64enc sha256sum
-/// ...), parentheses, literals, field access (item.name, .Facts.init), and in text {{ if }} {{ else }} {{ range }} {{ with }}
-/// {{ end }}, {{- trims -}}, {{/* comments */}}. An undefined name is a diagnostic at its place, never "".
-/// @return nullopt after a diagnostic. Output above 1 MiB or more than 100 000 steps: a diagnostic.
+struct Template;  // parsed
+
+/// Parses each distinct text once, and evaluates it as often as asked. One object serves one run and one thread; the
+/// functions below are conveniences that parse every time.
+///
+/// The language is Go's text/template with the Sprig functions that are pure (functions.h lists them), and bare names
+/// for variables: {{ swap_size_gb }}, {{ .Vars.swap_size_gb }}, {{ .Facts.init }}, {{ item.name }}; pipelines,
+/// parentheses, literals, {{ $x := 1 }} and {{ $x = 2 }}; {{ if }} {{ else if }} {{ else }} {{ range $i, $x := }} {{
+/// break }} {{ continue }}
+/// {{ with }} {{ end }}, {{- trims -}}, {{/* comments */}}. Differences: an undefined name is a diagnostic at its
+/// place, never "", unless `default`, `coalesce`, `required` or `defined` takes it; lists and mappings print as JSON;
+/// `seq` makes a list; conversions that fail are errors, not 0; `default` keeps
+/// a false or a 0 that was given. Output above 1 MiB or more than 100 000 steps: a
+/// diagnostic.
+class Templates {
+ public:
+  Templates();
+  ~Templates();
+  Templates(const Templates&) = delete;
+  Templates& operator=(const Templates&) = delete;
+
+  /// Evaluates a scalar. Exactly one `{{ ... }}` and nothing beside it: the expression's own value and type, at the
+  /// place of `scalar`. Otherwise text with every `{{ }}` replaced; a string made here counts as quoted. What holds no
+  /// template is returned as it is. nullopt after a diagnostic.
+  std::optional<Value> evaluate(const Value& scalar, const Scope& scope, Diagnostics& diagnostics);
+  /// Evaluates every scalar of a tree (not the keys); all mistakes are reported.
+  std::optional<Value> evaluate_tree(const Value& value, const Scope& scope, Diagnostics& diagnostics);
+  /// A file rendered from a template: positions are those of `source`.
+  std::optional<std::string> render(const Source& source, const Scope& scope, Diagnostics& diagnostics);
+
+ private:
+  struct Cache;
+  std::unique_ptr<Cache> cache_;
+};
+
+/// As Templates::evaluate.
 std::optional<Value> evaluate(const Value& scalar, const Scope& scope, Diagnostics& diagnostics);
-
-/// Evaluates every scalar of a tree (not the keys).
+/// As Templates::evaluate_tree.
 std::optional<Value> evaluate_tree(const Value& value, const Scope& scope, Diagnostics& diagnostics);
-
-/// A file rendered from a template: positions are those of `source`.
+/// As Templates::render.
 std::optional<std::string> render_template(const Source& source, const Scope& scope, Diagnostics& diagnostics);
 
 }  // namespace converge::spec
