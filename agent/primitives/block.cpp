@@ -59,15 +59,22 @@ std::string joined(const std::vector<std::string_view>& lines, std::size_t from,
   return out;
 }
 
-/// Blank, or a comment in that file: what may stand above a block that must be on top.
-bool harmless(const Block& p, std::string_view line) {
-  const auto text = trim(line);
-  return text.empty() || text.starts_with(p.comment);
-}
-
+/// True if something other than blanks, comments and whole blocks of ours stands above a block that must be on top. Two
+/// blocks that both want to be there must not push each other down in turn.
 bool misplaced(const Block& p, const std::vector<std::string_view>& lines, const Found& found) {
-  return p.at == Block::At::top && !std::all_of(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(found.first),
-                                                [&](auto line) { return harmless(p, line); });
+  if (p.at != Block::At::top) return false;
+  const std::string begin = p.comment + " BEGIN converge ", end = p.comment + " END converge ";
+  std::string inside;  // the name of the block we are in
+  for (std::size_t i = 0; i < found.first; ++i) {
+    const auto text = trim(lines[i]);
+    if (inside.empty() && text.starts_with(begin))
+      inside = text.substr(begin.size());
+    else if (!inside.empty() && text == end + inside)
+      inside.clear();
+    else if (inside.empty() && !text.empty() && !text.starts_with(p.comment))
+      return true;
+  }
+  return !inside.empty();
 }
 
 /// The file as it shall be; `found` is none() or whole().
@@ -92,8 +99,13 @@ ResourceId id(const Block& p) { return "block:" + p.place.path.str() + ":" + p.n
 
 Result<Block::State> inspect(const Block& p, const SystemView& view) {
   auto seen = view.read(p.place, text_limit);
+  if (!seen && seen.error().code == Errc::permission && p.place.as) {
+    auto looked = view.look(p.place);
+    if (!looked) return std::move(seen).error();
+    return Block::State{{*std::move(looked), {}}, true};
+  }
   if (!seen) return std::move(seen).error();
-  return Block::State{*std::move(seen)};
+  return Block::State{*std::move(seen), false};
 }
 
 Checks compare(const Block& p, const Block::State& state) {
@@ -106,6 +118,11 @@ Checks compare(const Block& p, const Block::State& state) {
   }
   checks.push_back(check_equal("kind", "file", kind_of(path)));
   if (!std::holds_alternative<RegularFile>(path)) return checks;
+  if (state.unreadable) {
+    checks.push_back(check_unknown("block", name, "'" + place.as->name + "' may not read the file"));
+    check_attributes(checks, path, mode, owner);
+    return checks;
+  }
   const auto lines = split_lines(state.seen.content);
   const Found found = find(p, lines);
   if (!found.none() && !found.whole()) {
@@ -141,6 +158,7 @@ Status preflight(const Block& p, const Block::State& state, const SystemView& /*
                  "say 'create: true' if converge shall make it"};
   }
   if (Status may = may_replace_file(p.place, path); !may) return may;
+  if (state.unreadable) return ok();  // judged once it is the user's again
   const Found found = find(p, split_lines(state.seen.content));
   if (!found.none() && !found.whole())
     return Error{
@@ -161,6 +179,14 @@ Status apply(const Block& p, const Block::State& state, System& system) {
   const PathState& path = state.seen.state;
   const bool regular = std::holds_alternative<RegularFile>(path);
   if (!regular && p.absent) return ok();
+  if (state.unreadable) {
+    if (Status mended = mend_attributes(p.place, path, p.mode, p.owner, system); !mended) return mended;
+    auto again = inspect(p, system);
+    if (!again) return std::move(again).error();
+    if (again->unreadable)
+      return Error{Errc::permission, "'" + p.place.as->name + "' may not read '" + p.place.path.str() + "'", {}, {}};
+    return apply(p, *again, system);
+  }
   const std::string text = edited(p, state.seen.content);
   if (regular && text == state.seen.content) {
     if (!p.absent && attributes_differ(path, p.mode, p.owner))
@@ -176,6 +202,7 @@ Status apply(const Block& p, const Block::State& state, System& system) {
 }
 
 std::string diff(const Block& p, const Block::State& state) {
+  if (state.unreadable) return {};
   const Found found = find(p, split_lines(state.seen.content));
   if ((!found.none() && !found.whole()) || (p.absent && std::holds_alternative<Absent>(state.seen.state))) return {};
   return unified_diff(state.seen.content, edited(p, state.seen.content), p.place.path.str());

@@ -14,7 +14,7 @@ struct Block {
   enum class At {
     top,
     bottom
-  } at = At::bottom;  // where a new block goes; at top also means: nothing but comments above
+  } at = At::bottom;  // where a new block goes; at top also means: nothing but comments and blocks of ours above
   bool absent = false;
   bool create = true;
   Mode mode{0644};  // required of the file, existing or made
@@ -22,6 +22,7 @@ struct Block {
   bool backup = false;
   struct State {
     Seen seen;
+    bool unreadable = false;  // root left it in a home; its user may not read it
   };
 };
 
