@@ -90,7 +90,8 @@ std::string show(std::string_view name, DBusMessageIter* at) {
     case DBUS_TYPE_INT32:
       return fmt::format("{}", value.i32);
     case DBUS_TYPE_UINT32:
-      return fmt::format("{}", value.u32);
+      return name.ends_with("Mode") || name == "UMask" ? fmt::format("{:04o}", value.u32)
+                                                       : fmt::format("{}", value.u32);
     case DBUS_TYPE_INT64:
       return fmt::format("{}", value.i64);
     case DBUS_TYPE_UINT64:
@@ -157,6 +158,16 @@ Pending send(DBusConnection* connection, DBusMessage* message, std::chrono::mill
   return Pending(pending);
 }
 
+/// Sends something that wants no answer. The server of systemd's private socket reads the end of the authentication
+/// together with up to 256 bytes of what follows, and then looks at a message that came whole with it only when more
+/// arrives (seen with systemd 252): a single call would wait for ever.
+bool nudge(DBusConnection* connection) {
+  const Message ping(dbus_message_new_method_call(systemd_name, "/", DBUS_INTERFACE_PEER, "Ping"));
+  if (!ping) return false;
+  dbus_message_set_no_reply(ping.get(), 1);
+  return dbus_connection_send(connection, ping.get(), nullptr) != 0;
+}
+
 Result<Connection> connect(SystemdSocket socket) {
   const char* address = socket == SystemdSocket::private_socket ? "unix:path=/run/systemd/private"
                                                                 : "unix:path=/run/dbus/system_bus_socket";
@@ -193,10 +204,23 @@ Result<std::vector<Result<UnitProperties>>> get_all_properties(SystemdSocket soc
 
   const auto until = Clock::now() + deadline;
   const auto waiting = [](const Pending& each) { return each && dbus_pending_call_get_completed(each.get()) == 0; };
-  while (std::any_of(pending.begin(), pending.end(), waiting)) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
-    if (left <= 0) return Error{Errc::timeout, "systemd did not answer in time", {}, "see 'systemctl status'"};
-    if (dbus_connection_read_write_dispatch(connection->get(), static_cast<int>(left)) == 0) {
+  auto patience = std::chrono::milliseconds(5);
+  if (!nudge(connection->get())) return out_of_memory();
+  auto next_nudge = Clock::now() + patience;
+  for (;;) {
+    const auto left = std::count_if(pending.begin(), pending.end(), waiting);
+    if (left == 0) break;
+    const auto now = Clock::now();
+    if (now >= until) return Error{Errc::timeout, "systemd did not answer in time", {}, "see 'systemctl status'"};
+    const bool silent = static_cast<std::size_t>(left) == pending.size();
+    if (silent && now >= next_nudge) {
+      if (!nudge(connection->get())) return out_of_memory();
+      patience *= 2;
+      next_nudge = now + patience;
+    }
+    const auto wake = silent ? std::min(until, next_nudge) : until;
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(wake - now).count();
+    if (dbus_connection_read_write_dispatch(connection->get(), static_cast<int>(wait)) == 0) {
       return Error{Errc::unsupported, "systemd closed the connection", {}, {}};
     }
   }

@@ -270,6 +270,9 @@ Status swap_off_path(const std::string& path, std::chrono::milliseconds deadline
                  {},
                  "free memory, then run again"};
   }
+  if (answered && failed == EINVAL) {
+    return Error{Errc::not_found, fmt::format("'{}' is not in use as swap", path), {}, {}};
+  }
   if (answered) return swap_error(failed, "deactivate swap on", path);
   return Error{
       Errc::refused,
