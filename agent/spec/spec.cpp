@@ -221,7 +221,7 @@ class Evaluator {
       }
       per_element = false;
     }
-    const auto value = evaluate_tree(*raw.for_each, scope_.scope(), diagnostics_);
+    const auto value = scope_.templates().evaluate_tree(*raw.for_each, scope_.scope(), diagnostics_);
     if (value) each(raw, *value, per_element);
   }
 
@@ -265,9 +265,11 @@ class Evaluator {
         return true;
       }
     }
-    auto parameters = evaluate_tree(raw.parameters, scope_.scope(), diagnostics_);
+    auto parameters = scope_.templates().evaluate_tree(raw.parameters, scope_.scope(), diagnostics_);
     auto name = text(raw.name, raw.at);
-    if (!parameters || !name || !evaluate_keys(raw.parameters, *parameters, scope_.scope(), diagnostics_)) return false;
+    if (!parameters || !name ||
+        !evaluate_keys(raw.parameters, *parameters, scope_.templates(), scope_.scope(), diagnostics_))
+      return false;
     if (!parameters->is_null() && parameters->map() == nullptr) {
       complain(diagnostics_, raw.parameters.at(),
                fmt::format("the parameters of '{}' must be a mapping, not a {}", raw.module, parameters->kind()));
@@ -300,7 +302,7 @@ class Evaluator {
 
   std::optional<std::string> text(const std::string& written, SourcePos at) {
     if (!has_template(written)) return written;
-    const auto value = evaluate(Value(written, at, true), scope_.scope(), diagnostics_);
+    const auto value = scope_.templates().evaluate(Value(written, at, true), scope_.scope(), diagnostics_);
     if (!value) return std::nullopt;
     std::string out = value->text();
     if (value->list() == nullptr && value->map() == nullptr && usable_name(out)) return out;
@@ -310,7 +312,7 @@ class Evaluator {
 
   /// nullopt after a diagnostic.
   std::optional<bool> condition(const RawItem& raw) {
-    const auto value = evaluate(*raw.when, scope_.scope(), diagnostics_);
+    const auto value = scope_.templates().evaluate(*raw.when, scope_.scope(), diagnostics_);
     if (!value) return std::nullopt;
     if (const bool* answer = value->boolean()) return *answer;
     if (const std::string* answer = value->string()) {
@@ -368,7 +370,7 @@ class Evaluator {
     if (from->key == "source") {
       from->value = Value(source->text, at, true);
     } else {
-      auto rendered = render_template(*source, scope_.scope(), diagnostics_);
+      auto rendered = scope_.templates().render(*source, scope_.scope(), diagnostics_);
       if (!rendered) return;
       from->value = Value(std::move(*rendered), at, true);
     }

@@ -161,12 +161,13 @@ std::optional<Map> parse_extra_vars(const std::vector<std::string>& arguments, c
   return out;
 }
 
-bool evaluate_keys(const Value& written, Value& value, const Scope& scope, Diagnostics& diagnostics) {
+bool evaluate_keys(const Value& written, Value& value, Templates& templates, const Scope& scope,
+                   Diagnostics& diagnostics) {
   bool ok = true;
   if (const List* from = written.list()) {
     List* to = std::get_if<List>(&value.data());
     for (std::size_t i = 0; to != nullptr && i < std::min(from->size(), to->size()); ++i)
-      ok = evaluate_keys((*from)[i], (*to)[i], scope, diagnostics) && ok;
+      ok = evaluate_keys((*from)[i], (*to)[i], templates, scope, diagnostics) && ok;
   }
   const Map* from = written.map();
   Map* to = from == nullptr ? nullptr : std::get_if<Map>(&value.data());
@@ -174,9 +175,9 @@ bool evaluate_keys(const Value& written, Value& value, const Scope& scope, Diagn
   bool renamed = false;
   for (std::size_t i = 0; i < std::min(from->size(), to->size()); ++i) {
     const Entry& entry = (*from)[i];
-    ok = evaluate_keys(entry.value, (*to)[i].value, scope, diagnostics) && ok;
+    ok = evaluate_keys(entry.value, (*to)[i].value, templates, scope, diagnostics) && ok;
     if (!has_template(entry.key)) continue;
-    const auto key = evaluate(Value(entry.key, entry.key_at, true), scope, diagnostics);
+    const auto key = templates.evaluate(Value(entry.key, entry.key_at, true), scope, diagnostics);
     if (!key) {
       ok = false;
     } else if (key->is_null() || key->list() != nullptr || key->map() != nullptr) {
@@ -243,8 +244,8 @@ struct VariableScope::State {
     }
     open.push_back(name);
     const std::size_t before = local_reads;
-    auto value = evaluate_tree(written, scope, diagnostics);
-    if (value && !evaluate_keys(written, *value, scope, diagnostics)) value.reset();
+    auto value = templates.evaluate_tree(written, scope, diagnostics);
+    if (value && !evaluate_keys(written, *value, templates, scope, diagnostics)) value.reset();
     open.pop_back();
     auto& cache = local_reads == before ? evaluated : per_item;
     return &cache.insert_or_assign(name, value ? std::move(*value) : Value({}, written.at())).first->second;
@@ -277,6 +278,7 @@ struct VariableScope::State {
   std::vector<std::string> open;             // being evaluated, outermost first
   std::size_t local_reads = 0;
   Value nothing;
+  Templates templates;
   Scope scope;
 };
 
@@ -290,6 +292,7 @@ VariableScope::VariableScope(const Variables& variables, const Value& facts, Dia
 VariableScope::~VariableScope() = default;
 
 const Scope& VariableScope::scope() const { return state_->scope; }
+Templates& VariableScope::templates() { return state_->templates; }
 
 void VariableScope::set_local(std::string name, Value value) {
   state_->per_item.clear();

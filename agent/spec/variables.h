@@ -34,7 +34,8 @@ std::optional<Map> parse_extra_vars(const std::vector<std::string>& arguments, c
 
 /// Gives the keys of `value`, which evaluate_tree() made of `written`, their values: {"{{ registry }}": ...}. Keys that
 /// come out of a variable were evaluated with it. False after a diagnostic (a key that is no text, a key made twice).
-bool evaluate_keys(const Value& written, Value& value, const Scope& scope, Diagnostics& diagnostics);
+bool evaluate_keys(const Value& written, Value& value, Templates& templates, const Scope& scope,
+                   Diagnostics& diagnostics);
 
 /// A scope over `variables` and `facts` (a mapping: {"init": "systemd", ...}) that evaluates variables on first use:
 /// one that nobody uses may hold an undefined name without harm. Variables may use each other; a cycle is a diagnostic
@@ -48,6 +49,8 @@ class VariableScope {
   VariableScope(const VariableScope&) = delete;
   VariableScope& operator=(const VariableScope&) = delete;
   const Scope& scope() const;
+  /// The parsed templates of this scope: give it what is evaluated often.
+  Templates& templates();
   void set_local(std::string name, Value value);
   /// As set_local, without a copy: `value` must outlive its use.
   void refer_local(std::string name, const Value& value);
