@@ -633,6 +633,15 @@ Error PosixSystem::explain_write(int error_number, std::string_view doing, const
                  "change it where it is mounted from, for example in the container's configuration"};
   }
   if (error_number == EPERM) {
+    struct stat st = {};
+    const bool file = ::fstatat(directory, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+    const Fd writable(file ? ::openat(directory, name.c_str(), O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC) : -1);
+    if (writable && probe_active(writable.get()) == SwapFileLook::Active::yes) {
+      return Error{Errc::permission,
+                   fmt::format("cannot {} {}: it is in use as swap", doing, show(place.path)),
+                   {},
+                   "take it out of use first (swapoff)"};
+    }
     const Fd target(::openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
     const Fd parent(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const char on_target = target ? guarded(target.get()) : '\0';
