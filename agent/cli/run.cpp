@@ -141,9 +141,8 @@ int run_verb(const Options& options) {
   if (!root) return complain(root.error(), exit_usage);
   auto opened = open_system(*root);
   if (!opened) return complain(opened.error(), exit_failed);
-  std::unique_ptr<System> system = std::move(*opened);
-  if (options.verbose > 1)
-    system = tracing_system(std::move(system), [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
+  TracingSystem traced(**opened, [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
+  System* const system = options.verbose > 1 ? static_cast<System*>(&traced) : opened->get();
   const auto facts = gather_facts(*system);
   if (!facts) return complain(facts.error().during("gathering facts"), exit_unknown);
 
