@@ -129,8 +129,7 @@ Outcome deep_equal(Arguments args, Budget&) { return flag(args[0]->same_as(*args
 // --- what is there and what is not ----------------------------------------------------------------------------------
 
 Outcome default_(Arguments args, Budget&) {
-  if (args.size() == 1) return *args[0];
-  const Value* given = args[1];
+  const Value* given = args.size() == 1 ? nullptr : args[1];
   if (given != nullptr && is_true(*given)) return *given;
   // An explicit false or 0 is a value, as for Ansible's default(): only what is absent or empty is replaced.
   if (given != nullptr && (given->boolean() != nullptr || given->integer() != nullptr || given->number() != nullptr))

@@ -679,7 +679,7 @@ bool looks_numeric(std::string_view text) {
 bool plain_is_safe(std::string_view text) {
   if (text.empty() || is_yaml_word(text) || looks_numeric(text)) return false;
   static constexpr std::string_view never_first = "!&*-?:,[]{}#|>@`\"'%= \t.";
-  const bool dot_word = text[0] == '.' && text.size() > 1 && !is_digit(text[1]);
+  const bool dot_word = text[0] == '.' && text.size() > 1 && !is_digit(text[1]) && text[1] != '.';
   if (never_first.find(text[0]) != std::string_view::npos && !dot_word &&
       !(text[0] == '-' && text.size() > 1 && text[1] != ' ' && text[1] != '-'))
     return false;

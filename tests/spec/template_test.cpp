@@ -142,6 +142,7 @@ TEST_F(Templating, TakesADefaultForWhatIsNotDefined) {
   EXPECT_EQ(eval("{{ off | default true }}"), "false");
   EXPECT_EQ(eval("{{ zero | default 10 }}"), "0");
   EXPECT_EQ(eval("{{ x | default y | default 5 }}"), "1:8 default: the default itself is not defined");
+  EXPECT_EQ(problem("{{ default x }}"), "default: the default itself is not defined");
   EXPECT_EQ(eval("{{ coalesce x empty name }}"), R"("web")");
   EXPECT_EQ(eval("{{ defined x }}"), "false");
   EXPECT_EQ(problem("{{ required \"set the token\" token }}"), "required: set the token");

@@ -189,11 +189,11 @@ TEST(WriteYaml, QuotesExactlyWhatWouldBecomeSomethingElse) {
                             "-l", ".hidden", "deploy@host", "92x", "a, b"})
     EXPECT_EQ(written(plain), std::string(plain) + "\n");
   for (const char* quoted :
-       {"yes",     "no",        "On",   "off",  "y",     "N",    "true",       "null",     "~",    "",     "12",
-        "-3",      "1.5",       "0x1F", "0o17", "1_000", "1e3",  "2026-01-01", "12:30:45", "0644", ".inf", ".NaN",
-        " a",      "a ",        "*a",   "&a",   "!a",    "a: b", "a:",         ": a",      "a #b", "- a",  "-",
-        "---",     "?",         "{a}",  "[a]",  "%a",    "@a",   "`a",         "|",        ">",    "'a'",  "\"a\"",
-        "{{ a }}", "x {{ a }}", "=",    "<<",   "#a",    ",",    ".5",         "+1",       "1."})
+       {"yes",   "no",      "On",        "off",  "y",     "N",    "true",       "null",     "~",    "",     "12",
+        "-3",    "1.5",     "0x1F",      "0o17", "1_000", "1e3",  "2026-01-01", "12:30:45", "0644", ".inf", ".NaN",
+        " a",    "a ",      "*a",        "&a",   "!a",    "a: b", "a:",         ": a",      "a #b", "- a",  "-",
+        "---",   "...",     "?",         "{a}",  "[a]",   "%a",   "@a",         "`a",       "|",    ">",    "'a'",
+        "\"a\"", "{{ a }}", "x {{ a }}", "=",    "<<",    "#a",   ",",          ".5",       "+1",   "1."})
     EXPECT_EQ(written(quoted)[0], '"') << quoted;
 }
 

@@ -1,0 +1,59 @@
+// What read_yaml accepts, write_yaml writes so that it reads back the same; nothing crashes, hangs or is accepted twice
+// over.
+#include <cstdio>
+#include <cstdlib>
+
+#include "spec/yaml.h"
+#include "tests/fuzz/driver.h"
+
+using converge::Diagnostics;
+using converge::Source;
+
+namespace {
+
+[[noreturn]] void broken(const char* law, const std::string& text) {
+  std::fprintf(stderr, "%s:\n%s\n", law, text.c_str());
+  std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace converge::spec;
+  const Source source{"fuzz.yaml", std::string(reinterpret_cast<const char*>(data), size)};
+  for (const bool aliases : {false, true}) {
+    YamlRules rules;
+    rules.aliases = aliases;
+    rules.max_bytes = 1U << 16U;
+    rules.max_nodes = 2000;
+    Diagnostics diagnostics;
+    const std::optional<Value> value = read_yaml(source, rules, diagnostics);
+    if (value.has_value() != diagnostics.empty()) broken("a value and a diagnostic exclude each other", source.text);
+    for (const converge::Diagnostic& one : diagnostics)
+      if (one.at.line < 1 || one.at.column < 1 || one.message.empty()) broken("a diagnostic has a place", source.text);
+    for (const converge::Diagnostic& one : diagnostics) render(one);
+    if (!value) continue;
+    const Source written{"written.yaml", write_yaml(*value)};
+    YamlRules wide;
+    wide.max_nodes = 10'000;
+    wide.max_depth = 64;
+    const std::optional<Value> again = read_yaml(written, wide, diagnostics);
+    if (!again || !again->same_as(*value))
+      broken("what is written reads back the same", source.text + "\n---\n" + written.text);
+  }
+  return 0;
+}
+
+const std::vector<std::string> fuzz_seeds = {
+    "spec: node\nhosts: all\nvars: { size: 4, on: true }\nconverge:\n  - swapfile:\n      path: /swapfile\n      size: "
+    "\"{{ size }}GiB\"\n",
+    "a: &x {p: 1, q: [1.5, -2, ~, 'it''s']}\nb: *x\nc:\n  <<: [*x, {r: 2}]\n  q: \"\\u00e9\\n\"\n",
+    "- |\n  block\n    text\n- >-\n  folded\n  text\n- !!str 5\n- ? [k]\n  : v\n- \"a\": {b, c: d}\n",
+    "%YAML 1.2\n---\n\"x y\": yes\n'z': 0x1F\n0644: 1e3\n...\n",
+    ",",
+    "&a [*a]",
+    "x: {{ a }}\ny: [{{ b }}, c]\n",
+};
+const std::vector<std::string> fuzz_words = {": ",  "- ",  "\n", "  ",   "&a ",   "*a", "<<: ", "{",    "}",
+                                             "[",   "]",   ",",  "\"",   "'",     "|",  ">-",   "#",    "!t ",
+                                             "---", "...", "\t", "null", "1.5e3", "? ", "{{ ",  "\\x00"};
