@@ -4,17 +4,20 @@
 
 namespace converge {
 
-/// An argv the operator wrote. With `creates` or `unless` it can be told whether it is needed; without, nobody can know, and
-/// plan says so.
+/// An argv the operator wrote. With `creates` or `unless` it can be told whether it is needed; without, nobody can
+/// know, and plan says so.
 struct RunCommand {
   std::vector<std::string> argv;
-  std::optional<AbsPath> creates;             // not needed when this exists
-  std::vector<std::string> unless;            // not needed when this command exits 0; empty: not asked
+  std::optional<AbsPath> creates;   // not needed when this exists
+  std::vector<std::string> unless;  // not needed when this command exits 0; empty: not asked
   std::chrono::milliseconds deadline{300'000};
   std::vector<int> ok_exits{0};
   std::optional<Person> as;
   std::string input;
-  struct State { std::optional<bool> created; std::optional<int> unless_exit; };
+  struct State {
+    std::optional<bool> created;
+    std::optional<int> unless_exit;
+  };
   static constexpr bool live_only = true;
 };
 

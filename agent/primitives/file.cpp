@@ -11,8 +11,13 @@ ResourceId id(const File& p) { return "file:" + p.place.path.str(); }
 
 Result<File::State> inspect(const File& p, const SystemView& view) {
   auto seen = view.read(p.place, std::max(text_limit, Bytes{p.content.size()}));
+  if (!seen && seen.error().code == Errc::permission && p.place.as) {
+    auto looked = view.look(p.place);
+    if (!looked) return std::move(seen).error();
+    return File::State{{*std::move(looked), {}}, true};
+  }
   if (!seen) return std::move(seen).error();
-  return File::State{*std::move(seen)};
+  return File::State{*std::move(seen), false};
 }
 
 Checks compare(const File& p, const File::State& state) {
@@ -22,7 +27,11 @@ Checks compare(const File& p, const File::State& state) {
   checks.reserve(4);
   checks.push_back(check_equal("kind", absent ? "absent" : "file", kind_of(path)));
   if (absent || !std::holds_alternative<RegularFile>(path)) return checks;
-  checks.push_back(check_bytes("content", content, state.seen.content, sensitive));
+  if (state.unreadable)
+    checks.push_back(check_unknown("content", sensitive ? std::string(Secret::shown) : Bytes{content.size()}.text(),
+                                   "'" + place.as->name + "' may not read it"));
+  else
+    checks.push_back(check_bytes("content", content, state.seen.content, sensitive));
   check_attributes(checks, path, mode, owner);
   return checks;
 }
@@ -31,7 +40,8 @@ Status preflight(const File& p, const File::State& state, const SystemView& /*vi
   const PathState& path = state.seen.state;
   const bool regular = std::holds_alternative<RegularFile>(path);
   if (p.absent) return regular || std::holds_alternative<Absent>(path) ? ok() : in_the_way(p.place.path, path, "file");
-  if (regular && state.seen.content == p.content) return ok();  // attributes do not part hard links
+  if (regular && (state.unreadable || state.seen.content == p.content))
+    return ok();  // attributes do not part hard links
   return may_replace_file(p.place, path);
 }
 
@@ -39,6 +49,14 @@ Status apply(const File& p, const File::State& state, System& system) {
   if (Status may = preflight(p, state, system); !may) return may;
   const PathState& path = state.seen.state;
   if (p.absent) return system.remove(p.place);
+  if (state.unreadable) {
+    if (Status mended = mend_attributes(p.place, path, p.mode, p.owner, system); !mended) return mended;
+    auto again = inspect(p, system);
+    if (!again) return std::move(again).error();
+    if (again->unreadable)
+      return Error{Errc::permission, "'" + p.place.as->name + "' may not read '" + p.place.path.str() + "'", {}, {}};
+    return apply(p, *again, system);
+  }
   if (!std::holds_alternative<RegularFile>(path) || state.seen.content != p.content)
     return replace_file(p.place, path, p.content, {.mode = p.mode, .owner = p.owner}, system);
   if (attributes_differ(path, p.mode, p.owner)) return mend_attributes(p.place, path, p.mode, p.owner, system);
@@ -46,7 +64,7 @@ Status apply(const File& p, const File::State& state, System& system) {
 }
 
 std::string diff(const File& p, const File::State& state) {
-  if (p.sensitive) return {};
+  if (p.sensitive || state.unreadable) return {};
   return unified_diff(state.seen.content, p.absent ? std::string_view() : std::string_view(p.content),
                       p.place.path.str());
 }

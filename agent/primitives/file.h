@@ -14,6 +14,7 @@ struct File {
   bool absent = false;     // the file must not be there; content, mode and owner do not count
   struct State {
     Seen seen;
+    bool unreadable = false;  // the user it is reached as may not read it: what root left in their home
   };
 };
 
