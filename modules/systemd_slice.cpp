@@ -238,30 +238,29 @@ Rendered render(const spec::Params& params, const Facts& facts) {
     return out;
   }
   drop_in.content = content;
-  const auto probe_of = [&](const Limit& limit, CgroupLimit::Ask ask) {
-    CgroupLimit probe;
-    probe.unit = unit;
-    probe.property = limit.property;
-    probe.value = limit.amount.number ? fmt::format("{}", *limit.amount.number) : "infinity";
-    probe.slack = limit.amount.slack;
-    probe.ask = ask;
-    return probe;
-  };
-  // Before the first byte is written: any reload of systemd would put the drop-in into force.
-  for (const auto& limit : wanted) {
-    const bool kills = limit.property == "MemoryMax" || limit.property == "TasksMax";
-    if (kills && !params.boolean("force")) add(limit.key, probe_of(limit, CgroupLimit::Ask::fits));
-  }
-  add("user", Directory{.place = directory});
-  add("user", drop_in);
   for (const auto& limit : wanted) {
     loaded.properties.push_back({std::string(limit.property),
                                  limit.amount.number ? fmt::format("{}", *limit.amount.number) : "infinity",
                                  limit.amount.slack,
                                  {}});
   }
+  // Before the first byte is written: any reload of systemd would put the drop-in into force.
+  if (!params.boolean("force")) {
+    auto room = loaded;
+    room.ask = LoadedUnit::Ask::room;
+    add("user", room);
+  }
+  add("user", Directory{.place = directory});
+  add("user", drop_in);
   add("user", loaded);
-  for (const auto& limit : wanted) add(limit.key, probe_of(limit, CgroupLimit::Ask::enforced));
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    CgroupLimit probe;
+    probe.unit = unit;
+    probe.property = wanted[i].property;
+    probe.value = loaded.properties[i].value;
+    probe.slack = wanted[i].amount.slack;
+    add(wanted[i].key, probe);
+  }
   return out;
 }
 

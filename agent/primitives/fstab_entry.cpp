@@ -191,7 +191,8 @@ Result<FstabEntry::State> inspect(const FstabEntry& p, const SystemView& view) {
   }
   auto cmdline = read_text(view, AbsPath("/proc/cmdline"), 64_KiB);
   if (!cmdline) return std::move(cmdline).error();
-  for (const auto word : fields(trim(cmdline->value_or("")))) {
+  const std::string words = cmdline->value_or("");
+  for (const auto word : fields(trim(words))) {
     for (const std::string_view off : {"fstab=no", "fstab=0", "systemd.swap=no", "systemd.swap=0"}) {
       if (word == off) state.switched_off = std::string(word);
     }
@@ -215,24 +216,17 @@ Checks compare(const FstabEntry& p, const FstabEntry::State& state) {
   auto entries = check_equal("entries", absent ? "0" : "1", fmt::format("{}", ours.size()));
   if (entries.verdict == Verdict::fail) entries.detail = places();
   checks.push_back(std::move(entries));
-  if (!absent) {
-    const std::string none = "no entry";
-    const auto* first = ours.empty() ? nullptr : &ours.front();
-    auto form = check_equal("format", "valid",
-                            first == nullptr     ? none
-                            : first->well_formed ? "valid"
-                                                 : "ignored at boot");
-    if (first != nullptr && !first->well_formed) {
-      form.detail = fmt::format("/etc/fstab:{}: field five or six is no number", first->line + 1);
+  if (!absent && !ours.empty()) {
+    const auto& first = ours.front();
+    auto form = check_equal("format", "valid", first.well_formed ? "valid" : "ignored at boot");
+    if (!first.well_formed) {
+      form.detail = fmt::format("/etc/fstab:{}: field five or six is no number", first.line + 1);
     }
     checks.push_back(std::move(form));
-    checks.push_back(check_equal("at boot", "auto",
-                                 first == nullptr             ? none
-                                 : has_noauto(first->options) ? "noauto"
-                                                              : "auto"));
+    checks.push_back(check_equal("at boot", "auto", has_noauto(first.options) ? "noauto" : "auto"));
     if (priority) {
-      checks.push_back(check_equal("priority", fmt::format("{}", *priority),
-                                   first == nullptr ? none : priority_in(first->options).value_or("not set")));
+      checks.push_back(
+          check_equal("priority", fmt::format("{}", *priority), priority_in(first.options).value_or("not set")));
     }
   }
   if (!swap_path(p)) return checks;

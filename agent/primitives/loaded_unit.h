@@ -18,9 +18,14 @@ struct LoadedUnit {
   AbsPath drop_in;
   std::vector<Property> properties;
   bool absent = false;  // systemd must not have the drop-in loaded any more; `properties` do not count
+  /// loaded: as above. room: only asked before the drop-in is written, because any reload would put it into force: what
+  /// the slice uses now is within each MemoryMax and TasksMax of `properties` that is not loaded yet. The kernel would
+  /// make room by killing. Never acts.
+  enum class Ask { loaded, room } ask = Ask::loaded;
   struct State {
     UnitProperties properties;
     std::map<std::string, std::string, std::less<>> assigned_at;  // directive: where its last assignment stands
+    std::map<std::string, std::uint64_t, std::less<>> in_use;     // "MemoryMax": bytes, while the slice runs
   };
   static constexpr bool live_only = true;
 };
@@ -28,6 +33,7 @@ struct LoadedUnit {
 ResourceId id(const LoadedUnit& p);
 Result<LoadedUnit::State> inspect(const LoadedUnit& p, const SystemView& view);
 Checks compare(const LoadedUnit& p, const LoadedUnit::State& state);
+Status preflight(const LoadedUnit& p, const LoadedUnit::State& state, const SystemView& view);
 Status apply(const LoadedUnit& p, const LoadedUnit::State& state, System& system);
 Wants wants(const LoadedUnit& p);
 }  // namespace converge

@@ -11,13 +11,13 @@ namespace converge {
 namespace {
 
 struct Files {
-  std::string_view property, controller, limit, current, v1_limit, v1_current;
+  std::string_view property, controller, limit, v1_limit;
 };
 constexpr Files known[] = {
-    {"MemoryMax", "memory", "memory.max", "memory.current", "memory.limit_in_bytes", "memory.usage_in_bytes"},
-    {"MemoryHigh", "memory", "memory.high", "memory.current", "", "memory.usage_in_bytes"},
-    {"MemorySwapMax", "memory", "memory.swap.max", "memory.swap.current", "", ""},
-    {"TasksMax", "pids", "pids.max", "pids.current", "pids.max", "pids.current"},
+    {"MemoryMax", "memory", "memory.max", "memory.limit_in_bytes"},
+    {"MemoryHigh", "memory", "memory.high", ""},
+    {"MemorySwapMax", "memory", "memory.swap.max", ""},
+    {"TasksMax", "pids", "pids.max", "pids.max"},
 };
 
 const Files* files_of(const std::string& property) {
@@ -48,9 +48,7 @@ bool near(const std::string& a, const std::string& b, std::uint64_t slack) {
 
 }  // namespace
 
-ResourceId id(const CgroupLimit& p) {
-  return fmt::format("cgroup:{}:{}{}", p.unit, p.property, p.ask == CgroupLimit::Ask::fits ? ":room" : "");
-}
+ResourceId id(const CgroupLimit& p) { return fmt::format("cgroup:{}:{}", p.unit, p.property); }
 
 Result<CgroupLimit::State> inspect(const CgroupLimit& p, const SystemView& view) {
   CgroupLimit::State state;
@@ -86,38 +84,17 @@ Result<CgroupLimit::State> inspect(const CgroupLimit& p, const SystemView& view)
     if (!value) return std::move(value).error();
     if (*value) state.value = std::string(trim(**value));
   }
-  const auto current_file = state.unified ? files->current : files->v1_current;
-  if (!current_file.empty()) {
-    auto current = read_text(view, group.child(current_file), 64_KiB);
-    if (!current) return std::move(current).error();
-    std::uint64_t number = 0;
-    if (*current && parse_number(trim(**current), number)) state.in_use = number;
-  }
   return state;
 }
 
 Checks compare(const CgroupLimit& p, const CgroupLimit::State& state) {
-  const auto& [unit, property, value, slack, ask] = p;
+  const auto& [unit, property, value, slack] = p;
   const bool bytes = property != "TasksMax";
   const auto shown = [&](const std::string& text) {
     std::uint64_t number = 0;
     return bytes && parse_number(text, number) ? Bytes{number}.text() : text;
   };
   const auto kept = as_kept(p, state.page_size);
-  if (ask == CgroupLimit::Ask::fits) {
-    std::uint64_t most = 0;
-    const auto expected = "at most " + shown(value);
-    if (value == "infinity" || !state.slice_runs || !parse_number(value, most)) {
-      return {check_that("in use", true, expected, state.slice_runs ? "no limit" : "nothing runs in " + unit)};
-    }
-    if (!state.in_use) return {check_skipped("in use", expected, "the kernel does not count it")};
-    auto check = check_that("in use", *state.in_use <= most, expected, shown(fmt::format("{}", *state.in_use)));
-    if (check.verdict == Verdict::fail) {
-      check.detail = bytes ? "the kernel would kill processes to make room; stop some first, or set 'force: true'"
-                           : "nothing could be started in it any more; stop some first, or set 'force: true'";
-    }
-    return {std::move(check)};
-  }
   if (!state.slice_runs) {
     return {
         check_skipped("enforced", shown(kept), unit + " is inactive: the kernel enforces it from the next login on")};

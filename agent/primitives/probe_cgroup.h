@@ -12,13 +12,9 @@ struct CgroupLimit {
   std::string property;     // "MemoryMax", "MemoryHigh", "MemorySwapMax", "TasksMax"
   std::string value;        // decimal, or "infinity"
   std::uint64_t slack = 0;  // a number this near is as good
-  /// enforced: the kernel has the value. fits: what the slice uses now is within it, asked before it is set: the kernel
-  /// would make room by killing.
-  enum class Ask { enforced, fits } ask = Ask::enforced;
   struct State {
     bool unified = false, slice_runs = false, controller = false;
-    std::optional<std::string> value;     // of memory.max and so on
-    std::optional<std::uint64_t> in_use;  // of memory.current and so on
+    std::optional<std::string> value;  // of memory.max and so on
     std::uint64_t page_size = 4096;
     std::string container;  // "" outside one; inside, who runs it decides which controllers there are
   };

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "core/text.h"
+#include "primitives/attributes.h"
 #include "primitives/reading.h"
 
 namespace converge {
@@ -134,7 +135,8 @@ Status guard_rights(const Swap::State& state, const SystemView& view) {
   auto status = read_text(view, AbsPath("/proc/self/status"), 64_KiB);
   if (!status) return std::move(status).error();
   constexpr std::uint64_t cap_sys_admin = std::uint64_t{1} << 21U;
-  for (const auto line : split_lines(status->value_or(""))) {
+  const std::string status_text = status->value_or("");
+  for (const auto line : split_lines(status_text)) {
     const auto words = fields(without_ending(line));
     if (words.size() != 2 || words[0] != "CapEff:") continue;
     std::uint64_t mask = 0;
@@ -171,9 +173,10 @@ Status guard_hibernation(const Swap& p, const SystemView& view) {
   auto offset = read_text(view, AbsPath("/sys/power/resume_offset"), 64_KiB);
   if (!offset) return std::move(offset).error();
   bool resumes = false;
-  for (const auto word : fields(trim(cmdline->value_or("")))) resumes |= word.starts_with("resume_offset=");
-  const auto device_text = trim(device->value_or("0:0"));
-  const auto offset_text = trim(offset->value_or("0"));
+  const std::string words = cmdline->value_or("");
+  for (const auto word : fields(trim(words))) resumes |= word.starts_with("resume_offset=");
+  const std::string device_text(trim(device->value_or("0:0")));
+  const std::string offset_text(trim(offset->value_or("0")));
   resumes |= device_text != "0:0" && !offset_text.empty() && offset_text != "0";
   if (!resumes) return ok();
   return refuse(fmt::format("this machine resumes from a swap file, and '{}' may be it", p.path.str()),
@@ -274,7 +277,7 @@ bool fits_beside(const Swap& p, const Swap::State& state) {
   return leftover_is_ready(p, state) || guard_space(p, state, state.leftover.allocated).has_value();
 }
 
-Status replace_file(const Swap& p, const Swap::State& state, System& system) {
+Status replace_swap(const Swap& p, const Swap::State& state, System& system) {
   const auto workplace = swap_workplace(p.path);
   const bool old_is_there = is_there(state.file.state);
   const bool active = state.live && is_active(state);
@@ -320,6 +323,21 @@ Checks compare_absent(const Swap& p, const Swap::State& state) {
   checks.push_back(check_that("leftover", !is_there(state.leftover.state), "none",
                               is_there(state.leftover.state) ? swap_workplace(p.path).str() : "none"));
   return checks;
+}
+
+/// The properties of the file that say whether the kernel would take it, and nobody else read it.
+void check_file(const Swap& p, const Swap::State& state, const RegularFile& file, Checks& checks) {
+  check_attributes(checks, file, swap_mode, root_owner);
+  checks.push_back(check_equal("links", "1", fmt::format("{}", file.links)));
+  auto holes = check_equal("holes", "no", has_holes(state.file) ? "yes" : "no");
+  if (has_holes(state.file)) holes.detail = fmt::format("only {} are allocated", state.file.allocated.text());
+  checks.push_back(std::move(holes));
+  const auto& header = state.file.header;
+  const auto text = [](std::uint64_t version, std::uint64_t last_page) {
+    return fmt::format("SWAPSPACE2 version {}, {} pages", version, last_page + 1);
+  };
+  checks.push_back(check_equal("header", text(1, wanted_last_page(p, state.page_size)),
+                               header ? text(header->version, header->last_page) : "no swap signature"));
 }
 
 }  // namespace
@@ -449,33 +467,15 @@ Checks compare(const Swap& p, const Swap::State& state) {
   const auto wanted = whole_pages(size, page);
   const auto* file = std::get_if<RegularFile>(&state.file.state);
   checks.push_back(check_equal("kind", "file", kind_of(state.file.state)));
-  const std::string none = "absent";
   checks.push_back(check_that("size", file != nullptr && file->size == wanted, wanted.text(),
-                              file != nullptr ? file->size.text() : none));
-  checks.push_back(check_equal("mode", swap_mode.text(), file != nullptr ? file->mode.text() : none));
-  if (file != nullptr && !file->owner) {
-    checks.push_back(check_skipped("owner", "0:0", "owners are not managed in this tree"));
-  } else {
-    checks.push_back(
-        check_equal("owner", "0:0", file != nullptr ? fmt::format("{}:{}", file->owner->uid, file->owner->gid) : none));
-  }
-  checks.push_back(check_equal("links", "1", file != nullptr ? fmt::format("{}", file->links) : none));
-  auto holes = check_equal("holes", "no", file == nullptr ? none : has_holes(state.file) ? "yes" : "no");
-  if (has_holes(state.file)) holes.detail = fmt::format("only {} are allocated", state.file.allocated.text());
-  checks.push_back(std::move(holes));
-  const auto& header = state.file.header;
-  const auto header_text = [](std::uint32_t version, std::uint64_t last_page) {
-    return fmt::format("SWAPSPACE2 version {}, {} pages", version, last_page + 1);
-  };
-  checks.push_back(check_equal("header", header_text(1, wanted_last_page(p, page)),
-                               header            ? header_text(header->version, header->last_page)
-                               : file != nullptr ? "no swap signature"
-                                                 : none));
+                              file != nullptr ? file->size.text() : "absent"));
+  if (file != nullptr) check_file(p, state, *file, checks);
   checks.push_back(check_that("leftover", !is_there(state.leftover.state), "none",
                               is_there(state.leftover.state) ? swap_workplace(path).str() : "none"));
+  const auto area_size = fmt::format("{} KiB", wanted.count < page ? 0 : (wanted.count - page) >> 10U);
   if (!state.live) {
     checks.push_back(check_skipped("active", "yes", "needs a running system"));
-    checks.push_back(check_skipped("area size", Bytes{wanted.count - page}.text(), "needs a running system"));
+    checks.push_back(check_skipped("area size", area_size, "needs a running system"));
     if (priority) checks.push_back(check_skipped("priority", fmt::format("{}", *priority), "needs a running system"));
     return checks;
   }
@@ -487,7 +487,6 @@ Checks compare(const Swap& p, const Swap::State& state) {
     }
   }
   checks.push_back(std::move(in_use));
-  const auto area_size = fmt::format("{} KiB", wanted.count < page ? 0 : (wanted.count - page) >> 10U);
   if (state.area) {
     checks.push_back(check_equal("area size", area_size, fmt::format("{} KiB", state.area->size.count >> 10U)));
     if (priority) {
@@ -498,8 +497,8 @@ Checks compare(const Swap& p, const Swap::State& state) {
     checks.push_back(check_unknown("area size", area_size, why));
     if (priority) checks.push_back(check_unknown("priority", fmt::format("{}", *priority), why));
   } else {
-    checks.push_back(check_equal("area size", area_size, "not active"));
-    if (priority) checks.push_back(check_equal("priority", fmt::format("{}", *priority), "not active"));
+    checks.push_back(check_skipped("area size", area_size, "not active"));
+    if (priority) checks.push_back(check_skipped("priority", fmt::format("{}", *priority), "not active"));
   }
   return checks;
 }
@@ -553,7 +552,7 @@ Status apply(const Swap& p, const Swap::State& state, System& system) {
   const bool right = content_is_right(p, state.file, state.page_size);
   const bool off = must_swap_off(p, state);
   if (!right) {
-    if (auto status = replace_file(p, state, system); !status) return status;
+    if (auto status = replace_swap(p, state, system); !status) return status;
   } else {
     if (is_there(state.leftover.state)) {
       if (auto status = drop(swap_workplace(p.path), state.leftover, system); !status) return status;

@@ -111,7 +111,7 @@ void heals_after(const std::vector<Work>& work, Spoil&& spoil) {
     verify(work, host, proof, {});
     ASSERT_TRUE(proof.all_good()) << "after mutation " << n << "\n" << proof.text();
     for (const auto& [path, what] : host.snapshot())
-      ASSERT_EQ(path.find("converge-"), std::string::npos) << "left behind after mutation " << n << ": " << path;
+      ASSERT_EQ(path.find(".converge-"), std::string::npos) << "left behind after mutation " << n << ": " << path;
     if (beyond_the_last) return;
   }
   FAIL() << "it never ran out of mutations";
@@ -142,7 +142,7 @@ TEST_P(Law, DyingAtAnyMutationHealsOnTheNextRun) {
     apply(work, host, healed, {});
     ASSERT_TRUE(healed.all_good()) << "after dying at mutation " << n << "\n" << healed.text();
     for (const auto& [path, what] : host.snapshot())
-      ASSERT_EQ(path.find("converge-"), std::string::npos) << "left behind after dying at " << n << ": " << path;
+      ASSERT_EQ(path.find(".converge-"), std::string::npos) << "left behind after dying at " << n << ": " << path;
     if (!died) return;
   }
 }

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "core/text.h"
+#include "tests/support/fake_programs.h"
 
 namespace converge {
 namespace {
@@ -86,7 +87,8 @@ void load_unit(FakeSystem& host, const std::string& unit) {
   std::vector<std::string> paths = drop_ins(host, unit);
   for (const auto& path : paths) {
     std::string section;
-    for (const auto raw : split_lines(host.content(path))) {
+    const std::string text_of_file = host.content(path);
+    for (const auto raw : split_lines(text_of_file)) {
       const auto line = trim(raw);
       if (line.empty() || line.front() == '#' || line.front() == ';') continue;
       if (line.front() == '[') {
@@ -117,7 +119,26 @@ void load_unit(FakeSystem& host, const std::string& unit) {
   }
 }
 
+/// systemd-fstab-generator(8): a unit for each first entry of a swap file, as far as converge asks about it.
+void generate_swap_units(FakeSystem& host) {
+  const std::string generated = "/run/systemd/generator";
+  host.erase(generated);
+  host.put_directory(generated);
+  if (!host.exists("/etc/fstab")) return;
+  const std::string fstab = host.content("/etc/fstab");
+  for (const auto raw : split_lines(fstab)) {
+    const auto words = fields(without_ending(raw));
+    if (words.size() < 3 || words[0].starts_with('#') || words[2] != "swap" || !words[0].starts_with('/')) continue;
+    std::string unit;
+    for (const char c : AbsPath(words[0]).str().substr(1)) unit += c == '/' ? "-" : c == '-' ? "\\x2d" : std::string(1, c);
+    const std::string path = generated + "/" + unit + ".swap";
+    if (!host.exists(path))
+      host.put_file(path, "[Unit]\nSourcePath=/etc/fstab\n\n[Swap]\nWhat=" + AbsPath(words[0]).str() + "\n");
+  }
+}
+
 void daemon_reload(FakeSystem& host) {
+  generate_swap_units(host);
   std::vector<std::string> names;
   for (const auto& [name, properties] : host.units) names.push_back(name);
   for (const auto root : drop_in_roots) {
@@ -137,6 +158,7 @@ void start(FakeSystem& host, const std::string& unit) {
   properties["ActiveState"] = "active";
   properties["SubState"] = "running";
   properties["ActiveEnterTimestamp"] = std::to_string(host.now().micros);
+  if (unit.starts_with("k3s")) k3s_has_started(host);
 }
 
 Result<CommandOutput> systemctl(FakeSystem& host, const Command& command, bool mutating) {
@@ -196,7 +218,55 @@ Result<CommandOutput> systemctl(FakeSystem& host, const Command& command, bool m
   return exited(0);
 }
 
+/// What a new session of `user` is limited to, for files that hold plain lines of users and of '*': the last line of the
+/// user counts, and lines of the user before those of everybody.
+std::pair<std::string, std::string> process_limits(const FakeSystem& host, std::string_view user) {
+  std::vector<std::string> paths{"/etc/security/limits.conf"};
+  const auto names = host.list(AbsPath("/etc/security/limits.d"));
+  if (names && *names)
+    for (const auto& name : **names) paths.push_back("/etc/security/limits.d/" + name);
+  std::string soft = "31361", hard = "31361";
+  for (const std::string_view whose : {std::string_view("*"), user}) {
+    for (const auto& path : paths) {
+      if (!host.exists(path)) continue;
+      const std::string text = host.content(path);
+      for (const auto line : split_lines(text)) {
+        const auto words = fields(without_ending(line));
+        if (words.size() < 4 || words[0] != whose || words[2] != "nproc") continue;
+        if (words[1] != "hard") soft = words[3];
+        if (words[1] != "soft") hard = words[3];
+      }
+    }
+  }
+  return {soft, hard};
+}
+
+/// systemd-run --uid=UID ... cat /proc/self/limits, and runuser -u USER -- cat /proc/self/limits.
+Result<CommandOutput> new_session(FakeSystem& host, const Command& command, bool /*mutating*/) {
+  std::string user;
+  for (std::size_t i = 0; i < command.argv.size(); ++i) {
+    const auto& word = command.argv[i];
+    if (word == "-u" && i + 1 < command.argv.size()) user = command.argv[i + 1];
+    if (!word.starts_with("--uid=")) continue;
+    for (const auto& [name, person] : host.people())
+      if (word.substr(6) == std::to_string(person.uid) || word.substr(6) == name) user = name;
+  }
+  if (!host.people().contains(user)) return exited(1, "", "user " + user + " does not exist\n");
+  if (command.argv.back() != "/proc/self/limits") return exited(127, "", "the fake session runs only cat\n");
+  const auto [soft, hard] = process_limits(host, user);
+  const auto row = [](std::string_view a, std::string_view b, std::string_view c, std::string_view d) {
+    return fmt::format("{:<26}{:<21}{:<21}{:<10}\n", a, b, c, d);
+  };
+  return exited(0, row("Limit", "Soft Limit", "Hard Limit", "Units") + row("Max cpu time", "unlimited", "unlimited", "seconds") +
+                       row("Max processes", soft, hard, "processes") + row("Max open files", "1024", "1048576", "files"));
+}
+
 }  // namespace
+
+void install_logins(FakeSystem& host) {
+  if (host.systemd) host.on_command("systemd-run", new_session);
+  host.on_command("runuser", new_session);
+}
 
 void install_systemctl(FakeSystem& host) {
   host.systemd = true;
@@ -353,7 +423,13 @@ FakeSystem fake_debian() {
   }
 
   install_systemctl(host);
+  install_logins(host);
+  install_ssh_keygen(host);
+  install_ssh(host);
+  install_git(host);
+  install_k3s(host);
   host.put_directory("/etc/rancher/k3s");
+  k3s_has_started(host);
   host.put_file("/usr/local/bin/k3s",
                 "\x7f"
                 "ELF",

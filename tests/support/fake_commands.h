@@ -7,6 +7,8 @@ namespace converge {
 /// systemctl: daemon-reload (drop-ins become unit properties and, for a running slice, files of its cgroup), start,
 /// stop, restart, try-restart, reload, enable, disable (--now), is-active, is-enabled. unit() answers NeedDaemonReload.
 void install_systemctl(FakeSystem& host);
+/// systemd-run --uid=... and runuser -u ...: a new session, whose /proc/self/limits pam_limits has set.
+void install_logins(FakeSystem& host);
 /// rc-service NAME start|stop|restart|status and rc-update add|del NAME [RUNLEVEL]. The host has no systemd any more.
 void install_openrc(FakeSystem& host);
 /// A service of OpenRC: its script in /etc/init.d.

@@ -181,6 +181,16 @@ PathState FakeSystem::shown(const PathState& state) const {
   return out;
 }
 
+namespace {
+/// True if the mode lets `person` do `right`: 4 read, 1 search.
+template <class Node>
+bool permits(const Person& person, const Node& node, unsigned right) {
+  if (!node.owner || person.uid == 0) return true;
+  const unsigned shift = node.owner->uid == person.uid ? 6 : node.owner->gid == person.gid ? 3 : 0;
+  return (node.mode.bits >> shift & right) != 0;
+}
+}  // namespace
+
 Result<std::string> FakeSystem::resolve(const Place& place) const {
   std::string real;
   std::vector<std::string> rest;
@@ -196,6 +206,9 @@ Result<std::string> FakeSystem::resolve(const Place& place) const {
     if (link == nullptr || rest.empty()) {
       if (it != nodes_.end() && !rest.empty() && !std::holds_alternative<DirectoryInfo>(it->second.state))
         return error(Errc::not_found, "'" + here + "' is not a directory");
+      if (const auto* directory = it == nodes_.end() ? nullptr : std::get_if<DirectoryInfo>(&it->second.state);
+          place.as && directory != nullptr && !rest.empty() && !permits(*place.as, *directory, 1))
+        return error(Errc::permission, "'" + place.as->name + "' may not look into '" + here + "'");
       real = here;
       continue;
     }
@@ -226,6 +239,8 @@ Result<Seen> FakeSystem::read(const Place& place, Bytes limit) const {
   if (!what) return what.error();
   Seen seen{*what, {}};
   if (!std::holds_alternative<RegularFile>(seen.state)) return seen;
+  if (place.as && !permits(*place.as, std::get<RegularFile>(seen.state), 4))
+    return error(Errc::permission, "'" + place.as->name + "' may not read '" + place.path.str() + "'");
   const Node& node = nodes_.at(*resolve(place));
   if (node.content.size() > limit.count || (node.swap && std::get<RegularFile>(node.state).size > limit))
     return error(Errc::too_big, "'" + place.path.str() + "' is larger than " + limit.text());
@@ -477,13 +492,21 @@ void FakeSystem::set_swap_active(std::string_view path, bool active, std::option
 
 void FakeSystem::show_swaps() {
   std::string text = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
+  std::uint64_t total = 0;
   for (const auto& [path, node] : nodes_) {
     const auto* file = std::get_if<RegularFile>(&node.state);
     if (file == nullptr || !active_.contains(file->inode)) continue;
     text += fmt::format("{:<40}file\t\t{}\t\t0\t\t{}\n", path, (file->size.count - pages_of) / 1024,
                         active_.at(file->inode).priority);
+    total += (file->size.count - pages_of) / 1024;
   }
   put_file("/proc/swaps", text, Mode{0444});
+  if (!exists("/proc/meminfo")) return;
+  std::string meminfo = content("/proc/meminfo");
+  const auto begin = meminfo.find("SwapTotal:");
+  if (begin == std::string::npos) return;
+  meminfo.replace(begin, meminfo.find('\n', begin) - begin, fmt::format("SwapTotal:     {:>8} kB", total));
+  put_file("/proc/meminfo", meminfo, Mode{0444});
 }
 
 Result<SwapFileLook> FakeSystem::look_swap(const AbsPath& path) const {

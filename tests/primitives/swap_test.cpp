@@ -1,0 +1,429 @@
+#include "primitives/swap.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "primitives/probe_swap.h"
+#include "tests/primitives/looking.h"
+#include "tests/support/fake_commands.h"
+
+namespace converge {
+namespace {
+
+constexpr std::string_view path = "/swapfile";
+
+Swap wanted() {
+  Swap p;
+  p.path = AbsPath(path);
+  p.size = 64_MiB;
+  p.priority = 5;
+  return p;
+}
+
+FakeSystem converged() {
+  FakeSystem host = fake_debian();
+  EXPECT_TRUE(tried(wanted(), host));
+  host.forget_mutations();
+  return host;
+}
+
+void use(FakeSystem& host, std::uint64_t used_kib) {
+  host.put_file("/proc/swaps",
+                "Filename Type Size Used Priority\n/swapfile file 65532 " + std::to_string(used_kib) + " 5\n");
+}
+
+void memory(FakeSystem& host, std::uint64_t total_mib, std::uint64_t available_mib) {
+  host.put_file("/proc/meminfo", "MemTotal: " + std::to_string(total_mib * 1024) +
+                                     " kB\nMemAvailable: " + std::to_string(available_mib * 1024) + " kB\n");
+}
+
+TEST(ProcSwaps, AreReadWithTheirEscapes) {
+  const auto areas = parse_proc_swaps(
+      "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
+      "/swapfile                               file\t\t65532\t\t12\t\t-2\n"
+      "/swap\\040dir/a\\011b\\134c               file\t\t4194300\t\t0\t\t32767\n"
+      "/dev/zram0                              partition\t1\t\t0\t\t100\n"
+      "/old\\040(deleted)                       file\t\t65532\t\t0\t\t-3\n");
+  ASSERT_TRUE(areas);
+  ASSERT_EQ(areas->size(), 4U);
+  EXPECT_EQ((*areas)[0].path, "/swapfile");
+  EXPECT_EQ((*areas)[0].size.count, 65532U * 1024);
+  EXPECT_EQ((*areas)[0].used.count, 12U * 1024);
+  EXPECT_EQ((*areas)[0].priority, -2);
+  EXPECT_EQ((*areas)[1].path, "/swap dir/a\tb\\c");
+  EXPECT_EQ((*areas)[2].type, "partition");
+  EXPECT_EQ((*areas)[3].path, "/old");
+  EXPECT_TRUE((*areas)[3].deleted);
+}
+
+TEST(ProcSwaps, ALineThatIsNotUnderstoodIsAnErrorNotNoSwap) {
+  for (const auto* line : {"/swapfile file 65532 0\n", "/swapfile file x 0 -2\n", "/swapfile file 65532 0 99999\n",
+                           "/swapfile file -1 0 -2\n"}) {
+    const auto areas = parse_proc_swaps(std::string("Filename Type Size Used Priority\n") + line);
+    ASSERT_FALSE(areas) << line;
+    EXPECT_EQ(areas.error().code, Errc::unparsable);
+  }
+  ASSERT_TRUE(parse_proc_swaps(""));
+  EXPECT_TRUE(parse_proc_swaps("Filename Type Size Used Priority\n")->empty());
+}
+
+TEST(SwapFile, IsMadeThenSwitchedOnAndASecondRunChangesNothing) {
+  FakeSystem host = fake_debian();
+  EXPECT_EQ(failing(wanted(), host), (Names{"kind", "size", "active"}));
+  ASSERT_TRUE(tried(wanted(), host));
+  EXPECT_EQ(host.mutations(), (Names{"swapfile /swapfile 64 MiB", "swapon /swapfile"}));
+  EXPECT_EQ(failing(wanted(), host), Names{});
+  EXPECT_EQ(value_of(wanted(), host, "area size"), "65532 KiB");
+}
+
+TEST(SwapFile, SizesAreRoundedDownToThePage) {
+  FakeSystem host = fake_debian();
+  auto p = wanted();
+  p.size.count += 4095;
+  ASSERT_TRUE(tried(p, host));
+  EXPECT_EQ(failing(p, host), Names{});
+}
+
+struct Mutation {
+  const char* property;
+  std::function<void(FakeSystem&)> change;
+};
+
+TEST(SwapFile, EveryPropertyIsMissedAloneAndHealed) {
+  const std::vector<Mutation> table{
+      {"mode", [](FakeSystem& h) { h.set_mode(path, Mode{0644}); }},
+      {"owner",
+       [](FakeSystem& h) {
+         h.set_owner(path, {1000, 0});
+       }},
+      {"holes", [](FakeSystem& h) { h.swap_at(path).allocated = 32_MiB; }},
+      {"header", [](FakeSystem& h) { h.swap_at(path).header->last_page = 7; }},
+      {"header", [](FakeSystem& h) { h.swap_at(path).header->version = 2; }},
+      {"leftover", [](FakeSystem& h) { h.put_swap_file("/swapfile.converge-new", 1_MiB, false); }},
+      {"active", [](FakeSystem& h) { h.set_swap_active(path, false); }},
+      {"priority", [](FakeSystem& h) { h.set_swap_active(path, true, 7); }},
+      {"area size",
+       [](FakeSystem& h) { h.put_file("/proc/swaps", "Filename Type Size Used Priority\n/swapfile file 4 0 5\n"); }},
+  };
+  for (const auto& [property, change] : table) {
+    FakeSystem host = converged();
+    change(host);
+    EXPECT_EQ(failing(wanted(), host), Names{property});
+    const auto status = tried(wanted(), host);
+    EXPECT_TRUE(status) << property << ": " << (status ? "" : status.error().text());
+    EXPECT_EQ(failing(wanted(), host), Names{}) << property;
+    EXPECT_FALSE(host.exists("/swapfile.converge-new"));
+  }
+}
+
+TEST(SwapFile, IsReplacedInAnOrderThatNeverLosesIt) {
+  FakeSystem host = fake_debian();
+  host.put_swap_file(path, 32_MiB, true, 5);
+  host.swap_at(path).header->uuid = "00112233445566778899aabbccddeeff";
+  EXPECT_EQ(failing(wanted(), host), (Names{"size", "header", "area size"}));
+  ASSERT_TRUE(tried(wanted(), host));
+  EXPECT_EQ(host.mutations(), (Names{"swapfile /swapfile.converge-new 64 MiB", "swapoff /swapfile", "remove /swapfile",
+                                     "rename /swapfile.converge-new /swapfile", "swapon /swapfile"}));
+  EXPECT_EQ(failing(wanted(), host), Names{});
+  EXPECT_EQ(host.swap_at(path).header->uuid, "00112233445566778899aabbccddeeff");
+}
+
+TEST(SwapFile, AResizeThatDiesAnywhereHealsOnTheNextRun) {
+  for (int n = 1; n <= 5; ++n) {
+    FakeSystem host = fake_debian();
+    host.put_swap_file(path, 32_MiB, true, 5);
+    host.die_at_mutation(n);
+    EXPECT_THROW((void)tried(wanted(), host), ProcessDied);
+    host.clear_faults();
+    ASSERT_TRUE(tried(wanted(), host)) << n;
+    EXPECT_EQ(failing(wanted(), host), Names{}) << n;
+    EXPECT_FALSE(host.exists("/swapfile.converge-new"));
+  }
+}
+
+TEST(SwapFile, AnInactiveOneMayGoFirstWhenThereIsNoRoomForBoth) {
+  FakeSystem host = fake_debian();
+  host.put_swap_file(path, 32_MiB, false);
+  host.set_file_system("/", {"ext4", 1_GiB, 20_GiB, false});
+  auto p = wanted();
+  p.reserve = Bytes{(1_GiB).count - (40_MiB).count};
+  const auto state = inspect(p, host);
+  ASSERT_TRUE(state);
+  ASSERT_TRUE(preflight(p, *state, host));
+  ASSERT_TRUE(tried(p, host));
+  EXPECT_EQ(host.mutations().front(), "remove /swapfile");
+}
+
+TEST(SwapFile, AnEmptyFileMayBeReplaced) {
+  FakeSystem host = fake_debian();
+  host.put_file(path, "");
+  ASSERT_TRUE(tried(wanted(), host));
+  EXPECT_EQ(failing(wanted(), host), Names{});
+}
+
+struct Refusal {
+  const char* name;
+  std::function<void(FakeSystem&)> setup;
+  Errc code;
+  const char* says;
+};
+
+TEST(SwapFile, IsRefusedBeforeAnythingIsTouched) {
+  const auto container = [](FakeSystem& h) {
+    h.put_file("/run/systemd/container", "systemd-nspawn\n");
+    h.put_file("/proc/self/status", "Name:\tconverge\nCapEff:\t000001ffffffffff\n");
+  };
+  const std::vector<Refusal> table{
+      {"a file of somebody's", [](FakeSystem& h) { h.put_file(path, "letters"); }, Errc::refused, "not a swap file"},
+      {"a symlink", [](FakeSystem& h) { h.put_symlink(path, "/dev/null"); }, Errc::symlink, "is a symlink"},
+      {"a directory", [](FakeSystem& h) { h.put_directory(path); }, Errc::refused, "is a directory"},
+      {"a second name",
+       [](FakeSystem& h) {
+         h.put_swap_file(path, 64_MiB, false);
+         h.set_links(path, 2);
+       },
+       Errc::refused, "has 2 names"},
+      {"letters at the temporary name", [](FakeSystem& h) { h.put_file("/swapfile.converge-new", "letters"); },
+       Errc::refused, "converge-new' exists"},
+      {"overlay",
+       [](FakeSystem& h) {
+         h.set_file_system("/", {"overlay", 60_GiB, 80_GiB, false});
+       },
+       Errc::unsupported, "is on overlay"},
+      {"tmpfs",
+       [](FakeSystem& h) {
+         h.set_file_system("/", {"tmpfs", 60_GiB, 80_GiB, false});
+       },
+       Errc::unsupported, "is on tmpfs"},
+      {"zfs",
+       [](FakeSystem& h) {
+         h.set_file_system("/", {"zfs", 60_GiB, 80_GiB, false});
+       },
+       Errc::unsupported, "is on zfs"},
+      {"unknown",
+       [](FakeSystem& h) {
+         h.set_file_system("/", {"0x1234", 60_GiB, 80_GiB, false});
+       },
+       Errc::unsupported, "is on 0x1234"},
+      {"read-only",
+       [](FakeSystem& h) {
+         h.set_file_system("/", {"ext4", 60_GiB, 80_GiB, true});
+       },
+       Errc::read_only, "mounted read-only"},
+      {"no room",
+       [](FakeSystem& h) {
+         h.set_file_system("/", {"ext4", 1_GiB, 20_GiB, false});
+       },
+       Errc::no_space, "1024 MiB are free, 64 MiB are needed and 1024 MiB stay in reserve"},
+      {"five percent",
+       [](FakeSystem& h) {
+         h.set_file_system("/", {"ext4", 4_GiB, 100_GiB, false});
+       },
+       Errc::no_space, "5120 MiB stay in reserve"},
+      {"others write to the directory", [](FakeSystem& h) { h.put_directory("/", Mode{0777}); }, Errc::refused,
+       "others than root may write"},
+      {"somebody's directory",
+       [](FakeSystem& h) {
+         h.put_directory("/", Mode{0755}, {1000, 1000});
+       },
+       Errc::refused, "belongs to uid 1000"},
+      {"no right", [](FakeSystem& h) { h.put_file("/proc/self/status", "CapEff:\t0000000000000000\n"); },
+       Errc::permission, "CAP_SYS_ADMIN"},
+      {"container",
+       [&](FakeSystem& h) {
+         container(h);
+         h.on_command("swapoff", [](FakeSystem&, const Command&, bool) -> Result<CommandOutput> {
+           return CommandOutput{1, "", "swapoff: Not superuser.\n"};
+         });
+       },
+       Errc::unsupported, "container (systemd-nspawn)"},
+      {"hibernation",
+       [](FakeSystem& h) {
+         h.put_swap_file(path, 32_MiB, false);
+         h.put_file("/proc/cmdline", "root=/dev/vda1 resume=/dev/vda1 resume_offset=34816\n");
+       },
+       Errc::refused, "resumes from a swap file"},
+      {"hibernation by /sys",
+       [](FakeSystem& h) {
+         h.put_swap_file(path, 32_MiB, false);
+         h.put_file("/sys/power/resume", "254:1\n");
+         h.put_file("/sys/power/resume_offset", "34816\n");
+       },
+       Errc::refused, "resumes from a swap file"},
+  };
+  for (const auto& [name, setup, code, says] : table) {
+    FakeSystem host = fake_debian();
+    setup(host);
+    host.forget_mutations();
+    const auto status = tried(wanted(), host);
+    ASSERT_FALSE(status) << name;
+    EXPECT_EQ(status.error().code, code) << name << ": " << status.error().text();
+    EXPECT_NE(status.error().message.find(says), std::string::npos) << name << ": " << status.error().text();
+    EXPECT_TRUE(host.mutations().empty()) << name;
+  }
+}
+
+TEST(SwapFile, AContainerThatMaySwapDoes) {
+  FakeSystem host = fake_debian();
+  host.put_file("/run/systemd/container", "systemd-nspawn\n");
+  host.on_command("swapoff", [](FakeSystem&, const Command&, bool) -> Result<CommandOutput> {
+    return CommandOutput{4, "", "swapoff: /proc/.converge-no-such-file: swapoff failed: No such file or directory\n"};
+  });
+  EXPECT_TRUE(tried(wanted(), host));
+}
+
+TEST(SwapFile, OfAMachineThatResumesFromAPartitionMayBeReplaced) {
+  FakeSystem host = fake_debian();
+  host.put_swap_file(path, 32_MiB, false);
+  host.put_file("/proc/cmdline", "root=/dev/vda1 resume=/dev/vda2\n");
+  EXPECT_TRUE(tried(wanted(), host));
+}
+
+TEST(SwapOff, IsRefusedWithNumbersWhenItWouldKill) {
+  const std::string group = "/sys/fs/cgroup/user.slice/user-1000.slice/";
+  const std::vector<Refusal> table{
+      {"too little memory",
+       [](FakeSystem& h) {
+         use(h, 800 * 1024);
+         memory(h, 2048, 1000);
+       },
+       Errc::refused,
+       "800 MiB would have to move into memory, of which 1000 MiB are available and 256 MiB must stay free"},
+      {"a tenth of much memory",
+       [](FakeSystem& h) {
+         use(h, 1024 * 1024);
+         memory(h, 16384, 2000);
+       },
+       Errc::refused, "1638 MiB must stay free"},
+      {"a cgroup",
+       [&](FakeSystem& h) {
+         use(h, 400 * 1024);
+         h.put_file(group + "memory.max", "209715200\n");
+         h.put_file(group + "memory.current", "104857600\n");
+         h.put_file(group + "memory.swap.current", "419430400\n");
+       },
+       Errc::refused, "cgroup '/user.slice/user-1000.slice' holds 500 MiB in memory and swap and may hold 200 MiB"},
+      {"a cgroup of version 1",
+       [](FakeSystem& h) {
+         use(h, 400 * 1024);
+         h.erase("/sys/fs/cgroup");
+         h.put_file("/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "209715200\n");
+         h.put_file("/sys/fs/cgroup/memory/a/memory.memsw.usage_in_bytes", "524288000\n");
+       },
+       Errc::refused, "cgroup '/a' holds 500 MiB"},
+      {"memory that nobody tells",
+       [](FakeSystem& h) {
+         use(h, 4);
+         h.put_file("/proc/meminfo", "MemTotal: 1 kB\n");
+       },
+       Errc::unparsable, "cannot tell how much memory"},
+  };
+  for (const auto& [name, setup, code, says] : table) {
+    FakeSystem host = converged();
+    setup(host);
+    for (const bool absent : {false, true}) {
+      auto p = wanted();
+      p.absent = absent;
+      if (!absent) p.size = 128_MiB;
+      const auto status = tried(p, host);
+      ASSERT_FALSE(status) << name;
+      EXPECT_EQ(status.error().code, code) << name << ": " << status.error().text();
+      EXPECT_NE(status.error().message.find(says), std::string::npos) << name << ": " << status.error().text();
+      EXPECT_TRUE(host.mutations().empty()) << name;
+    }
+  }
+}
+
+TEST(SwapOff, IsAllowedWhenNothingIsSwappedOutOrAllFits) {
+  FakeSystem host = converged();
+  memory(host, 1024, 1);
+  auto p = wanted();
+  p.size = 128_MiB;
+  EXPECT_TRUE(tried(p, host));
+
+  host = converged();
+  use(host, 100 * 1024);
+  host.put_file("/sys/fs/cgroup/user.slice/user-1000.slice/memory.max", "max\n");
+  host.put_file("/sys/fs/cgroup/user.slice/user-1000.slice/memory.swap.current", "419430400\n");
+  EXPECT_TRUE(tried(p, host));
+}
+
+TEST(SwapFile, AbsentIsSwitchedOffAndRemovedButAStrangersFileStays) {
+  FakeSystem host = converged();
+  auto p = wanted();
+  p.absent = true;
+  EXPECT_EQ(failing(p, host), (Names{"file", "active"}));
+  ASSERT_TRUE(tried(p, host));
+  EXPECT_EQ(host.mutations(), (Names{"swapoff /swapfile", "remove /swapfile"}));
+  EXPECT_EQ(failing(p, host), Names{});
+
+  host.put_file(path, "letters");
+  host.forget_mutations();
+  EXPECT_FALSE(tried(p, host));
+  EXPECT_TRUE(host.mutations().empty());
+}
+
+TEST(SwapFile, InATreeIsMadeAndWhatNeedsAKernelIsLeftOut) {
+  FakeSystem host = fake_debian();
+  host.live = false;
+  host.set_file_system("/", {"overlay", 60_GiB, 80_GiB, false});
+  ASSERT_TRUE(tried(wanted(), host));
+  EXPECT_EQ(host.mutations(), Names{"swapfile /swapfile 64 MiB"});
+  EXPECT_EQ(failing(wanted(), host), Names{});
+  const auto checks = looked(wanted(), host);
+  for (const auto* property : {"active", "area size", "priority"}) {
+    ASSERT_NE(find_check(checks, property), nullptr);
+    EXPECT_EQ(find_check(checks, property)->verdict, Verdict::skipped) << property;
+  }
+}
+
+TEST(SwapFile, AnEntryOfProcSwapsOfAnotherContainerIsNotOurs) {
+  FakeSystem host = converged();
+  host.set_swap_active(path, false);
+  host.put_file("/proc/swaps", "Filename Type Size Used Priority\n/swapfile file 65532 0 5\n");
+  EXPECT_EQ(failing(wanted(), host), Names{"active"});
+}
+
+TEST(SwapFile, WhenItCannotBeToldNothingIsSaid) {
+  FakeSystem host = converged();
+  host.put_file("/proc/swaps", "Filename Type Size Used Priority\ngarbage\n");
+  EXPECT_FALSE(inspect(wanted(), host));
+}
+
+SwapInEffect proof() {
+  SwapInEffect p;
+  p.path = AbsPath(path);
+  p.size = 64_MiB;
+  return p;
+}
+
+TEST(SwapInEffectProbe, MissesEachPropertyAlone) {
+  const auto good = [] {
+    FakeSystem host = converged();
+    host.put_file("/run/systemd/generator/swapfile.swap", "[Swap]\nWhat=/swapfile\n");
+    return host;
+  };
+  FakeSystem host = good();
+  EXPECT_EQ(failing(proof(), host), Names{});
+  host.put_file("/run/systemd/generator/swapfile.swap", "[Swap]\nWhat=/other\n");
+  EXPECT_EQ(failing(proof(), host), Names{"boot unit"});
+  host = good();
+  host.erase("/run/systemd/generator/swapfile.swap");
+  EXPECT_EQ(failing(proof(), host), Names{"boot unit"});
+  host = good();
+  host.put_file("/proc/swaps", "Filename Type Size Used Priority\n");
+  EXPECT_EQ(failing(proof(), host), Names{"/proc/swaps"});
+  host = good();
+  host.put_file("/proc/meminfo", "SwapTotal: 65528 kB\n");
+  EXPECT_EQ(failing(proof(), host), Names{"swap total"});
+  host = good();
+  const auto swaps = host.content("/proc/swaps"), meminfo = host.content("/proc/meminfo");
+  host.set_swap_active(path, false);
+  host.put_file("/proc/swaps", swaps);
+  host.put_file("/proc/meminfo", meminfo);
+  EXPECT_EQ(failing(proof(), host), Names{"file"});
+}
+
+}  // namespace
+}  // namespace converge
