@@ -219,8 +219,8 @@ TEST_F(SpecTest, ASourceBecomesContentAsItIsAndATemplateIsRendered) {
 
 TEST_F(SpecTest, ASourceMustBeAFileBelowTheSpec) {
   tree_.write("t", "{{ nosuch }}\n");
-  const std::string rest = "path: /x, ";
-  for (const std::string bad : {"source: /etc/hostname", "source: ../x", "source: none", "source: [t]", "source: ''",
+  tree_.write("d/a", "");
+  for (const std::string bad : {"source: /etc/hostname", "source: d/../t", "source: none", "source: [t]", "source: ''",
                                 "source: .", "template: t", "{source: t, content: x}", "{source: t, template: t}"}) {
     diagnostics_.clear();
     const std::string inner = bad.front() == '{' ? bad.substr(1, bad.size() - 2) : bad;
