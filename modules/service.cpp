@@ -42,7 +42,7 @@ const Module service_module{
     .name = module_name,
     .summary = "a service of systemd or OpenRC: running or not, enabled at boot or not",
     .fields = fields(),
-    .example = "service:\n  name: k3s\n  running: true\n  enabled: true\n",
+    .example = "service:\n  name: systemd-timesyncd\n  running: true\n  enabled: true\n",
     .render = render,
 };
 

@@ -422,6 +422,11 @@ FakeSystem fake_debian() {
                   Mode{0644}, tegwick);
   }
 
+  host.on_command("touch", [](FakeSystem& now, const Command& command, bool) -> Result<CommandOutput> {
+    for (std::size_t i = 1; i < command.argv.size(); ++i)
+      if (!now.exists(command.argv[i])) now.put_file(command.argv[i], "");
+    return exited(0);
+  });
   install_systemctl(host);
   install_logins(host);
   install_ssh_keygen(host);
@@ -443,6 +448,8 @@ FakeSystem fake_debian() {
                                {"SubState", "running"},
                                {"UnitFileState", "enabled"},
                                {"ActiveEnterTimestamp", long_ago}};
+  host.units["systemd-timesyncd.service"] = {
+      {"LoadState", "loaded"}, {"ActiveState", "inactive"}, {"SubState", "dead"}, {"UnitFileState", "disabled"}};
   host.put_directory("/sys/fs/cgroup/user.slice/user-1000.slice");
   host.put_file("/sys/fs/cgroup/user.slice/user-1000.slice/memory.current", "209715200\n", Mode{0444});
   host.put_file("/sys/fs/cgroup/user.slice/user-1000.slice/pids.current", "41\n", Mode{0444});
