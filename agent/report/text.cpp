@@ -117,7 +117,8 @@ class TextReporter final : public Reporter {
     }
     if (!step.note.empty()) line += indent() + printable(step.note) + "\n";
     for (const Check& check : step.checks)
-      if (!check.detail.empty() && check.verdict != Verdict::pass && check.detail != step.note)
+      if (!check.detail.empty() && (check.verdict == Verdict::fail || check.verdict == Verdict::unknown) &&
+          check.detail != step.note)
         line += indent() + printable(check.property) + ": " + printable(check.detail) + "\n";
     if (!step.diff.empty()) line += diff_lines(step.diff);
     put(line);
