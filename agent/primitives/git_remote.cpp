@@ -131,6 +131,7 @@ Status preflight(const GitRemote& p, const GitRemote::State& state, const System
 
 Status apply(const GitRemote& p, const GitRemote::State& state, System& system) {
   if (auto error = objection(p, state)) return std::move(*error);
+  if (state.urls.size() == 1 && state.urls.front() == p.url) return ok();
   std::vector<std::string> arguments = {"remote", "set-url", p.remote, p.url};
   if (state.urls.empty() && !state.named) arguments = {"remote", "add", p.remote, p.url};
   // A remote that has settings and no url is none for `git remote`, neither to add nor to change.

@@ -126,6 +126,7 @@ Status preflight(const RestartedSince& p, const RestartedSince::State& state, co
 
 Status apply(const RestartedSince& p, const RestartedSince::State& state, System& system) {
   if (auto error = objection(p, state)) return std::move(*error);
+  if (state.unit.empty() || !stale(state) || state.active_state == "inactive") return ok();
   // Type=notify without a start timeout may keep a plain restart waiting for ever.
   auto restart = system.run({.argv = {"systemctl", "restart", "--no-block", state.unit}});
   if (!restart) return std::move(restart).error();

@@ -1,0 +1,129 @@
+#include "primitives/restarted_since.h"
+
+#include "tests/primitives/mutation_table.h"
+#include "tests/support/fake_programs.h"
+
+namespace converge {
+namespace {
+
+const std::string config = "/etc/rancher/k3s/registries.yaml";
+
+RestartedSince k3s() {
+  return {.units = {"k3s.service", "k3s-agent.service"},
+          .config = AbsPath(config),
+          .ready = {{"k3s.service", {"/usr/local/bin/k3s", "kubectl", "get", "--raw=/readyz"}}}};
+}
+
+FakeSystem with_newer_file() {
+  FakeSystem host = fake_debian();
+  host.tick();
+  host.put_file(config, "mirrors: {}\n", Mode{0600});
+  host.tick();
+  return host;
+}
+
+TEST(RestartedSince, AFileNewerThanTheServiceRestartsItOnce) {
+  run_mutation_table(k3s(), with_newer_file, {{"started", [](FakeSystem& host) {
+                                                 host.put_file(config, "mirrors: {a: {}}\n", Mode{0600});
+                                                 host.tick();
+                                               }}});
+  FakeSystem host = with_newer_file();
+  ASSERT_TRUE(apply_once(k3s(), host));
+  EXPECT_EQ(std::vector<std::string>{"run systemctl restart --no-block k3s.service"}, host.mutations());
+}
+
+TEST(RestartedSince, TheAgentUnitCountsWhereThereIsNoServer) {
+  FakeSystem host = with_newer_file();
+  host.units["k3s-agent.service"] = host.units["k3s.service"];
+  host.units.erase("k3s.service");
+  ASSERT_TRUE(apply_once(k3s(), host));
+  EXPECT_EQ(std::vector<std::string>{"run systemctl restart --no-block k3s-agent.service"}, host.mutations());
+}
+
+TEST(RestartedSince, NothingIsRestartedThatDoesNotRun) {
+  FakeSystem stopped = with_newer_file();
+  stopped.units["k3s.service"]["ActiveState"] = "inactive";
+  EXPECT_TRUE(all_pass(checks_of(k3s(), stopped)));
+  EXPECT_NE(std::string::npos, checks_of(k3s(), stopped).front().detail.find("next start"));
+  FakeSystem missing = with_newer_file();
+  missing.units.erase("k3s.service");
+  EXPECT_TRUE(all_pass(checks_of(k3s(), missing)));
+  EXPECT_NE(std::string::npos, checks_of(k3s(), missing).front().detail.find("not installed"));
+  FakeSystem no_file = fake_debian();
+  EXPECT_TRUE(all_pass(checks_of(k3s(), no_file)));
+  FakeSystem openrc = with_newer_file();
+  install_openrc(openrc);
+  EXPECT_EQ(Verdict::skipped, checks_of(k3s(), openrc).front().verdict);
+}
+
+TEST(RestartedSince, AServiceThatIsJustStartingIsNotJudged) {
+  FakeSystem host = with_newer_file();
+  host.units["k3s.service"]["ActiveState"] = "activating";
+  EXPECT_EQ(Verdict::unknown, checks_of(k3s(), host).front().verdict);
+}
+
+TEST(RestartedSince, AFileFromTheFutureIsReportedAndRestartsNothing) {
+  FakeSystem host = fake_debian();
+  FakeSystem later = host;
+  later.tick(std::chrono::hours(1));
+  later.put_file(config, "mirrors: {}\n");
+  later.tick(-std::chrono::minutes(30));
+  expect_refused(k3s(), later, Errc::refused, "still to come");
+}
+
+TEST(RestartedSince, AFailedServiceIsStartedByANewFileOnly) {
+  FakeSystem host = with_newer_file();
+  host.units["k3s.service"]["ActiveState"] = "failed";
+  EXPECT_EQ(Verdict::fail, find_check(checks_of(k3s(), host), "state")->verdict);
+  expect_heals(k3s(), host);
+  host.units["k3s.service"]["ActiveState"] = "failed";
+  expect_refused(k3s(), host, Errc::refused, "journalctl -u k3s.service");
+}
+
+/// systemctl restart leaves the unit as `after` says, started now.
+FakeSystem restarting_into(const UnitProperties& after) {
+  FakeSystem host = with_newer_file();
+  host.on_command("systemctl", [after](FakeSystem& now, const Command&, bool) -> Result<CommandOutput> {
+    auto& unit = now.units["k3s.service"];
+    for (const auto& [key, value] : after) unit[key] = value;
+    unit["ActiveEnterTimestamp"] = std::to_string(now.now().micros);
+    return CommandOutput{};
+  });
+  return host;
+}
+
+TEST(RestartedSince, AStartThatFailsIsReportedWithTheJournal) {
+  FakeSystem failed = restarting_into({{"ActiveState", "failed"}});
+  const Status done = apply_once(k3s(), failed);
+  ASSERT_FALSE(done);
+  EXPECT_EQ("k3s.service failed to start", done.error().message);
+  FakeSystem loop = restarting_into({{"ActiveState", "activating"}, {"NRestarts", "3"}});
+  const Status again = apply_once(k3s(), loop);
+  ASSERT_FALSE(again);
+  EXPECT_NE(std::string::npos, again.error().message.find("dies again and again"));
+}
+
+TEST(RestartedSince, WaitsForReadinessUntilItsDeadline) {
+  FakeSystem host = with_newer_file();
+  int asked = 0;
+  host.on_command("k3s", [&asked](FakeSystem&, const Command&, bool) -> Result<CommandOutput> {
+    ++asked;
+    return CommandOutput{asked < 5 ? 1 : 0, {}, {}};
+  });
+  EXPECT_TRUE(apply_once(k3s(), host));
+  EXPECT_EQ(7, asked) << "three successes in a row";
+
+  FakeSystem never = with_newer_file();
+  never.on_command("k3s", [](FakeSystem&, const Command&, bool) -> Result<CommandOutput> {
+    return CommandOutput{1, {}, "connection refused\n"};
+  });
+  const Timestamp before = never.now();
+  const Status done = apply_once(k3s(), never);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(Errc::timeout, done.error().code);
+  EXPECT_NE(std::string::npos, done.error().message.find("connection refused"));
+  EXPECT_LT(never.now().micros - before.micros, 310'000'000);
+}
+
+}  // namespace
+}  // namespace converge
