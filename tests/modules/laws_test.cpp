@@ -189,7 +189,7 @@ TEST(ModuleTable, IsSortedAndDocumented) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Modules, Law, testing::ValuesIn(modules()),
-                         [](const auto& info) { return std::string(info.param->name); });
+                         [](const auto& row) { return std::string(row.param->name); });
 
 }  // namespace
 }  // namespace converge
