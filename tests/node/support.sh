@@ -81,9 +81,7 @@ state() {
     cd /home/tegwick
     stat -c "%n: %a %U" .ssh .ssh/config .ssh/id_ed25519_gitea
     ssh-keygen -lf .ssh/id_ed25519_gitea | cut -d" " -f1,3-
-    for host in gitea-local gitea-remote; do
-      su - tegwick -c "ssh -G $host" | sed -nE "s/^(hostname|port|user|identityfile) /$host: \1 /p" | sort | grep -v "identityfile ~/.ssh/id_[a-z]*$"
-    done
+    su - tegwick -c "ssh -G gitea-local" | grep -E "^(hostname|port|user|identityfile) " | sort
     for repository in railiance-infra railiance-cluster railiance-platform; do
       echo "$repository: $(su - tegwick -c "git -C $repository remote get-url origin; git -C $repository remote get-url --push origin" | uniq)"
     done
