@@ -642,7 +642,8 @@ Error PosixSystem::explain_write(int error_number, std::string_view doing, const
                    {},
                    "take it out of use first (swapoff)"};
     }
-    const Fd target(::openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+    const bool safe_to_open = file || S_ISDIR(st.st_mode);
+    const Fd target(safe_to_open ? ::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1);
     const Fd parent(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const char on_target = target ? guarded(target.get()) : '\0';
     const char on_parent = parent ? guarded(parent.get()) : '\0';
