@@ -163,8 +163,7 @@ class System : public SystemView {
   virtual Status take_over(const Place& place, Mode mode) = 0;
   /// Unlinks a file or symlink, or removes an empty directory. Absent is ok.
   virtual Status remove(const Place& place) = 0;
-  /// Renames within one file system, refusing to replace anything (Errc::exists); fsync of both directories. The two
-  /// places have the same `as`.
+  /// Renames within one directory, refusing to replace anything (Errc::exists).
   virtual Status rename_new(const Place& from, const Place& to) = 0;
   /// Runs a command that changes something. Same answers as query().
   virtual Result<CommandOutput> run(const Command& command) = 0;

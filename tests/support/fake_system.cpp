@@ -137,11 +137,12 @@ std::map<std::string, std::string> FakeSystem::snapshot() const {
   return all;
 }
 
-std::string FakeSystem::content(std::string_view path) const {
+const std::string& FakeSystem::content(std::string_view path) const {
+  static const std::string nothing;
   const auto it = nodes_.find(std::string(path));
   if (it == nodes_.end() || !std::holds_alternative<RegularFile>(it->second.state)) {
     ADD_FAILURE() << path << " is no regular file of the fake host";
-    return "";
+    return nothing;
   }
   return it->second.content;
 }

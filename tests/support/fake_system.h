@@ -95,7 +95,7 @@ class FakeSystem final : public System {
   /// Every path: kind, mode, owner, bytes or target. Times and inodes are left out.
   std::map<std::string, std::string> snapshot() const;
   /// The bytes of a regular file; fails the test and answers "" for anything else.
-  std::string content(std::string_view path) const;
+  const std::string& content(std::string_view path) const;
   bool exists(std::string_view path) const { return nodes_.contains(std::string(path)); }
   PathState state(std::string_view path) const;
 
