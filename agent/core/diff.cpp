@@ -107,7 +107,7 @@ std::string unified_diff(std::string_view before, std::string_view after, std::s
       removed += edits[j].kind != '+';
       added += edits[j].kind != '-';
       body += edits[j].kind;
-      body += printable(without_ending(line));
+      body += printable(without_ending(line), true);
       body += line.back() == '\n' ? "\n" : "\n\\ No newline at end of file\n";
     }
     out += fmt::format("@@ -{} +{} @@\n", range(edits[first].before, removed), range(edits[first].after, added)) + body;

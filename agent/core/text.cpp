@@ -116,14 +116,14 @@ bool starts_with_word(std::string_view text, std::string_view word) {
   return text.substr(0, word.size()) == word && (text.size() == word.size() || is_blank(text[word.size()]));
 }
 
-std::string printable(std::string_view text, bool keep_newlines) {
+std::string printable(std::string_view text, bool keep_layout) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
     char32_t code = 0;
     const std::size_t length = utf8_sequence(text, code);
-    const bool keep = length != 0 && (!obeyed_by_terminals(code) || (code == '\n' && keep_newlines));
+    const bool keep = length != 0 && (!obeyed_by_terminals(code) || (keep_layout && (code == '\n' || code == '\t')));
     if (keep) {
       out += text.substr(0, length);
     } else {

@@ -13,18 +13,18 @@ std::vector<std::string_view> split_lines(std::string_view text);
 std::string_view without_ending(std::string_view line);
 /// Fields separated by runs of blanks and tabs; none is empty.
 std::vector<std::string_view> fields(std::string_view line);
-std::string_view trim(std::string_view text);  // blanks, tabs, CR, LF at both ends
+std::string_view trim(std::string_view text);                                // blanks, tabs, CR, LF at both ends
 std::vector<std::string_view> split(std::string_view text, char separator);  // keeps empty parts
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 std::string lower(std::string_view text);  // ASCII only
 bool starts_with_word(std::string_view text, std::string_view word);
 
-/// For a terminal or a log line: C0 except '\n' when `keep_newlines`, DEL, C1, bidi controls and invalid UTF-8 become
-/// \xNN (domain: text from a host is hostile).
-std::string printable(std::string_view text, bool keep_newlines = false);
+/// For a terminal or a log line: C0 except '\n' and '\t' when `keep_layout`, DEL, C1, bidi controls and invalid UTF-8
+/// become \xNN (domain: text from a host is hostile).
+std::string printable(std::string_view text, bool keep_layout = false);
 
-/// A unified diff (three lines of context) from `before` to `after`, headed by "--- label" and "+++ label". Empty if equal.
-/// More than 4000 lines on either side: a sentence with both sizes instead.
+/// A unified diff (three lines of context) from `before` to `after`, headed by "--- label" and "+++ label". Empty if
+/// equal. More than 4000 lines on either side: a sentence with both sizes instead.
 std::string unified_diff(std::string_view before, std::string_view after, std::string_view label);
 
 /// Decimal digits only, no sign, no blanks; false on overflow or anything else (std::from_chars over all of `text`).

@@ -178,7 +178,7 @@ Result<FstabEntry::State> inspect(const FstabEntry& p, const SystemView& view) {
   auto seen = view.read(fstab_path(), 1_MiB);
   if (!seen) return std::move(seen).error().during("reading " + fstab_path().str());
   state.seen = std::move(*seen);
-  auto systemd = systemd_runs(view);
+  auto systemd = swap_units_are_made(view);
   if (!systemd) return std::move(systemd).error();
   state.systemd = *systemd;
   const auto path = swap_path(p);
@@ -232,7 +232,7 @@ Checks compare(const FstabEntry& p, const FstabEntry::State& state) {
   if (!swap_path(p)) return checks;
   const std::string wanted = absent ? "none" : "What=" + spec;
   if (!state.systemd) {
-    checks.push_back(check_skipped("generated unit", wanted, "systemd does not run here"));
+    checks.push_back(check_skipped("generated unit", wanted, "systemd makes no swap units here: it does not run, or this is a container"));
     return checks;
   }
   auto unit = check_that("generated unit", unit_is_right(p, state), wanted,

@@ -15,7 +15,7 @@ struct FstabEntry {
   bool absent = false;
   struct State {
     Seen seen;
-    bool systemd = false;                       // runs here; without it there is no generated unit
+    bool systemd = false;                       // makes swap units of /etc/fstab here (it runs, and not in a container)
     std::optional<std::string> generated_what;  // What= of /run/systemd/generator/<path>.swap; nullopt: no such unit
     std::string switched_off;                   // "fstab=no" or "systemd.swap=no" of the kernel command line
   };

@@ -24,7 +24,7 @@ Result<SwapInEffect::State> inspect(const SwapInEffect& p, const SystemView& vie
   auto meminfo = read_text(view, AbsPath("/proc/meminfo"));
   if (!meminfo) return std::move(meminfo).error();
   if (const auto total = number_after(meminfo->value_or(""), "SwapTotal")) state.swap_total = Bytes{*total << 10U};
-  auto systemd = systemd_runs(view);
+  auto systemd = swap_units_are_made(view);
   if (!systemd) return std::move(systemd).error();
   state.systemd = *systemd;
   if (!state.systemd) return state;
@@ -67,7 +67,7 @@ Checks compare(const SwapInEffect& p, const SwapInEffect::State& state) {
   }
   const auto what = "What=" + path.str();
   if (!state.systemd) {
-    checks.push_back(check_skipped("boot unit", what, "systemd does not run here"));
+    checks.push_back(check_skipped("boot unit", what, "systemd makes no swap units here: it does not run, or this is a container"));
   } else {
     checks.push_back(check_equal("boot unit", what, state.generated_what ? "What=" + *state.generated_what : "none"));
   }

@@ -54,6 +54,14 @@ Result<bool> systemd_runs(const SystemView& view) {
   return std::holds_alternative<DirectoryInfo>(*state);
 }
 
+Result<bool> swap_units_are_made(const SystemView& view) {
+  auto systemd = systemd_runs(view);
+  if (!systemd || !*systemd) return systemd;
+  const auto container = view.look(AbsPath("/run/systemd/container"));
+  if (!container) return container.error().during("asking whether this is a container");
+  return std::holds_alternative<Absent>(*container);
+}
+
 std::string unit_of_path(const AbsPath& path, std::string_view suffix) {
   if (path.str() == "/") return "-" + std::string(suffix);
   std::string out;

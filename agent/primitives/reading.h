@@ -19,6 +19,10 @@ Result<std::optional<std::string>> read_text(const SystemView& view, const AbsPa
 /// tree.
 Result<bool> systemd_runs(const SystemView& view);
 
+/// True where systemd makes swap units of /etc/fstab: it runs, and not in a container (systemd-fstab-generator leaves
+/// swap entries out there).
+Result<bool> swap_units_are_made(const SystemView& view);
+
 /// systemd-escape(1) --path, with `suffix`: "/swap dir/file" and ".swap" give "swap\x20dir-file.swap".
 std::string unit_of_path(const AbsPath& path, std::string_view suffix);
 

@@ -231,7 +231,7 @@ class TextReporter final : public Reporter {
   std::string diff_lines(const std::string& diff) const {
     std::string out;
     for (const std::string_view line : split_lines(diff)) {
-      const std::string text = "    " + printable(without_ending(line));
+      const std::string text = "    " + printable(without_ending(line), true);
       const bool head = line.starts_with("---") || line.starts_with("+++");
       if (!options_.colour || head)
         out += text;

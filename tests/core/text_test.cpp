@@ -26,7 +26,8 @@ TEST(Fields, AreSeparatedByRunsOfBlanks) {
 TEST(Printable, LetsNoTerminalObey) {
   EXPECT_EQ(printable("a\x1b[31mb"), "a\\x1b[31mb");
   EXPECT_EQ(printable("a\nb"), "a\\x0ab");
-  EXPECT_EQ(printable("a\nb", true), "a\nb");
+  EXPECT_EQ(printable("a\tb"), "a\\x09b");
+  EXPECT_EQ(printable("a\n\tb", true), "a\n\tb");
   EXPECT_EQ(printable("gr\xc3\xbc\xc3\x9f"), "gr\xc3\xbc\xc3\x9f");
   EXPECT_EQ(printable("\xff\xc3"), "\\xff\\xc3");
   EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b");           // C1: an eight-bit CSI
