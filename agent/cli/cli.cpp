@@ -151,7 +151,6 @@ std::vector<std::string> verb_first(std::vector<std::string> words) {
 int main_of(int argc, char** argv) {
   Options options;
   std::vector<std::string> words(argv + 1, argv + argc);
-  options.argv.assign(argv, argv + argc);
   const std::string_view called = argc > 0 ? std::string_view(argv[0]) : "converge";
   const std::string_view name = called.substr(called.rfind('/') + 1);
 
@@ -167,6 +166,7 @@ int main_of(int argc, char** argv) {
 
   if (words.empty()) words = {"--help"};
   if (name == "verify") words.insert(words.begin(), "verify");  // a link of that name is the verb
+  options.arguments = words;
   words = verb_first(std::move(words));
   std::reverse(words.begin(), words.end());  // CLI11 takes a vector from its end
   try {

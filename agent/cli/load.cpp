@@ -63,6 +63,20 @@ std::vector<std::string> spec_files(const Options& options, Loaded& loaded, Diag
   return files;
 }
 
+/// Users of a directory service are not in /etc/passwd: those that parameters name are asked for, once each.
+Status look_up_people(const spec::Value& parameters, const SystemView& view, Facts& facts) {
+  if (!facts.live) return ok();
+  for (const std::string_view key : {"user", "owner", "become_user"}) {
+    const spec::Value* value = parameters.find(key);
+    const std::string* name = value == nullptr ? nullptr : value->string();
+    if (name == nullptr || facts.find_user(*name) != nullptr) continue;
+    auto person = view.user(*name);
+    if (!person) return std::move(person).error().during(fmt::format("looking up the user '{}'", *name));
+    if (*person) facts.users.emplace(*name, **person);
+  }
+  return ok();
+}
+
 }  // namespace
 
 bool load_inventory(const Options& options, bool all_without_limit, Loaded& loaded, Diagnostics& diagnostics) {
@@ -102,8 +116,8 @@ bool load_specs(const Options& options, Loaded& loaded, Diagnostics& diagnostics
                       [](const Diagnostic& d) { return d.severity == Severity::error; });
 }
 
-std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const Facts& facts,
-                           Diagnostics& diagnostics) {
+std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const SystemView& view,
+                           Facts& facts, Diagnostics& diagnostics) {
   std::vector<Work> out;
   bool covered = false;
   const Value facts_map = facts_value(facts);
@@ -129,6 +143,11 @@ std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::st
                 .rendered = {}};
       if (work.skipped.empty()) {
         const Module* module = find_module(item.module);
+        if (auto known = look_up_people(item.parameters, view, facts); !known) {
+          work.rendered.refusal = std::move(known).error();
+          out.push_back(std::move(work));
+          continue;
+        }
         const spec::Params params(item.parameters, module->fields, diagnostics);
         if (!params.ok()) continue;
         work.rendered = module->render(params, facts);
@@ -137,12 +156,14 @@ std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::st
       out.push_back(std::move(work));
     }
   }
-  if (!covered)
+  const bool all_read = std::none_of(diagnostics.begin(), diagnostics.end(),
+                                     [](const Diagnostic& d) { return d.severity == Severity::error; });
+  if (!covered && all_read)
     complain(diagnostics, Error{Errc::not_found,
                                 fmt::format("no spec is for '{}'", host),
                                 {},
                                 "see the `hosts:` of the specs, or give the host to one of their groups"});
-  else if (out.empty() && diagnostics.empty())
+  else if (out.empty() && all_read)
     complain(diagnostics, Error{Errc::invalid,
                                 fmt::format("nothing is left to do on '{}' with these tags", host),
                                 {},

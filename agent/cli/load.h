@@ -27,9 +27,10 @@ bool load_inventory(const Options& options, bool all_without_limit, Loaded& load
 /// Reads the specs: those named, or all of specs/.
 bool load_specs(const Options& options, Loaded& loaded, Diagnostics& diagnostics);
 
-/// What `host` should be, rendered with its facts. Mistakes in specs and values are diagnostics.
-std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const Facts& facts,
-                           Diagnostics& diagnostics);
+/// What `host` should be, rendered with its facts. Mistakes in specs and values are diagnostics. A user that parameters
+/// name and /etc/passwd has not is asked for through `view`, and added to the facts.
+std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const SystemView& view,
+                           Facts& facts, Diagnostics& diagnostics);
 
 /// A variable of the host as inventory and -e have it, such as "ansible_host"; "" if it is not set. Not evaluated.
 std::string plain_variable(const Loaded& loaded, const std::string& host, const std::string& name);

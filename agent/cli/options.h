@@ -20,9 +20,9 @@ struct Options {
   std::string format = "text";
   std::string colour = "auto";
   int verbose = 0;
-  std::string explain;            // inventory --explain HOST
-  std::string module;             // doc MODULE
-  std::vector<std::string> argv;  // the whole command line, for running it again as root
+  std::string explain;                 // inventory --explain HOST
+  std::string module;                  // doc MODULE
+  std::vector<std::string> arguments;  // the whole command line after the program, for running it again as root
 };
 
 /// Exit codes; README.md lists them.

@@ -57,7 +57,7 @@ int render_verb(const Options& options) {
     fmt::print(stderr, "converge: {}\n", printable(system.error().text()));
     return exit_failed;
   }
-  const auto facts = gather_facts(**system);
+  auto facts = gather_facts(**system);
   if (!facts) {
     fmt::print(stderr, "converge: {}\n", printable(facts.error().text()));
     return exit_unknown;
@@ -65,7 +65,7 @@ int render_verb(const Options& options) {
   std::string text;
   Diagnostics mistakes;
   for (const std::string& host : loaded.hosts) {
-    const std::vector<Work> work = work_for(options, loaded, host, *facts, mistakes);
+    const std::vector<Work> work = work_for(options, loaded, host, **system, *facts, mistakes);
     if (options.format != "json") text += fmt::format("{}, with the facts of this machine\n", printable(host));
     text += describe(work, options.format == "json");
   }

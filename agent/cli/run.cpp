@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "cli/load.h"
 #include "cli/verbs.h"
@@ -70,8 +71,11 @@ bool is_local(const Options& options, const Loaded& loaded, const std::string& h
 
 /// The same command line again, as root. Returns only if that failed.
 Error become_root(const Options& options) {
-  std::vector<std::string> words{"sudo", "-n", "--"};
-  words.insert(words.end(), options.argv.begin(), options.argv.end());
+  std::error_code failed;  // sudo's own PATH need not have us
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", failed);
+  if (failed) return Error{Errc::io, "cannot tell where this program is: " + failed.message(), {}, "run it with sudo"};
+  std::vector<std::string> words{"sudo", "-n", "--", program.string()};
+  words.insert(words.end(), options.arguments.begin(), options.arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -135,7 +139,12 @@ int run_verb(const Options& options) {
   Loaded loaded;
   bool good = load_inventory(options, false, loaded, diagnostics);
   good = load_specs(options, loaded, diagnostics) && good;
-  if (print_diagnostics(diagnostics) || !good) return exit_bad_input;
+  // With hosts to look for, go on even so: mistakes in values are reported together with those of form.
+  const bool hosts_known = !loaded.hosts.empty();
+  if (!good && !hosts_known) {
+    (void)print_diagnostics(diagnostics);
+    return exit_bad_input;
+  }
 
   const auto root = root_of(options);
   if (!root) return complain(root.error(), exit_usage);
@@ -143,7 +152,7 @@ int run_verb(const Options& options) {
   if (!opened) return complain(opened.error(), exit_failed);
   TracingSystem traced(**opened, [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
   System* const system = options.verbose > 1 ? static_cast<System*>(&traced) : opened->get();
-  const auto facts = gather_facts(*system);
+  auto facts = gather_facts(*system);
   if (!facts) return complain(facts.error().during("gathering facts"), exit_unknown);
 
   std::vector<std::string> local, elsewhere;
@@ -157,6 +166,11 @@ int run_verb(const Options& options) {
                     exit_usage);
   }
 
+  std::vector<std::pair<std::string, std::vector<Work>>> work;
+  for (const std::string& host : local)
+    work.emplace_back(host, work_for(options, loaded, host, *system, *facts, diagnostics));
+  if (print_diagnostics(diagnostics) || !good) return exit_bad_input;
+
   const bool writes = verb == Verb::apply && !local.empty();
   const bool wants_root =
       options.become || (!local.empty() && plain_variable(loaded, local.front(), "ansible_become") == "true");
@@ -169,11 +183,6 @@ int run_verb(const Options& options) {
                             "run it with sudo, or add -b (--become)"},
                       exit_failed);
   }
-
-  std::vector<std::pair<std::string, std::vector<Work>>> work;
-  Diagnostics mistakes;
-  for (const std::string& host : local) work.emplace_back(host, work_for(options, loaded, host, *facts, mistakes));
-  if (print_diagnostics(mistakes)) return exit_bad_input;
 
   catch_interrupts();
   std::optional<RunLock> lock;

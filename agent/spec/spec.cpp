@@ -474,7 +474,6 @@ std::optional<Spec> load_spec(const std::string& path, const std::vector<std::st
     diagnostics.push_back(cannot_read(path, std::move(text).error(), sources));
     return std::nullopt;
   }
-  const std::size_t before = diagnostics.size();
   YamlRules rules;
   rules.max_bytes = files.max_bytes;
   const auto value = read_yaml(*sources.add(path, std::move(*text)), rules, diagnostics);
@@ -487,7 +486,7 @@ std::optional<Spec> load_spec(const std::string& path, const std::vector<std::st
   spec.hosts = "all";
   spec.hosts_at = value->at();
   Loader(known_modules, diagnostics).load(*value, spec);
-  if (diagnostics.size() != before) return std::nullopt;
+  if (spec.items.empty()) return std::nullopt;
   return spec;
 }
 

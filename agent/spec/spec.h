@@ -35,7 +35,7 @@ struct Spec {
 
 /// Reads one spec. Unknown keys, unknown modules (`known_modules`, with "did you mean"), several modules in one item,
 /// no items at all, a directory, a file above the reader's limit: diagnostics, all of them.
-/// @return nullopt after a diagnostic.
+/// @return what could be read, so that its values can be checked too; nullopt if that is nothing.
 std::optional<Spec> load_spec(const std::string& path, const std::vector<std::string>& known_modules,
                               const FileReader& files, Sources& sources, Diagnostics& diagnostics);
 

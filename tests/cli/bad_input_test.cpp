@@ -36,13 +36,13 @@ const std::vector<Case> cases{
      {"specs/x.yaml:2:5: error: ", "'fiel'", "did you mean 'file'?"}},
     {"unknown key of a module",
      "converge:\n  - file: {path: /etc/new, content: a, modus: \"0644\"}\n",
-     {"specs/x.yaml:2:39: error: ", "'modus'"}},
+     {"specs/x.yaml:2:40: error: ", "'modus'"}},
     {"duplicate key",
      "converge:\n  - file:\n      path: /etc/new\n      content: a\n      path: /etc/other\n",
      {"specs/x.yaml:5:7: error: ", "'path'"}},
     {"a mode that is no quoted octal string",
      "converge:\n  - file: {path: /etc/new, content: a, mode: 0644}\n",
-     {"specs/x.yaml:2:45: error: ", "\"0644\""}},
+     {"specs/x.yaml:2:46: error: ", "\"0644\""}},
     {"a wrong type", "converge:\n  - file: {path: [1], content: a}\n", {"specs/x.yaml:2:18: error: "}},
     {"a relative path",
      "converge:\n  - file: {path: etc/new, content: a}\n",
@@ -73,9 +73,9 @@ const std::vector<Case> cases{
      "converge:\n  - fiel: {}\n  - file: {path: rel, modus: 1}\n  - swapfile: {size: 0}\n",
      {"specs/x.yaml:2:5", "specs/x.yaml:3:18", "specs/x.yaml:3:23", "specs/x.yaml:4:", "errors; nothing was touched"}},
 };
-INSTANTIATE_TEST_SUITE_P(Cases, BadSpec, testing::ValuesIn(cases), [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(Cases, BadSpec, testing::ValuesIn(cases), [](const auto& row) {
   std::string name;
-  for (const char c : std::string(info.param.about)) name += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  for (const char c : std::string(row.param.about)) name += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
   return name;
 });
 
