@@ -11,6 +11,7 @@
 #include <array>
 
 #include "core/text.h"
+#include "system/identity.h"
 
 namespace converge {
 namespace {
@@ -187,6 +188,11 @@ Result<Facts> gather_facts(const SystemView& view) {
   auto passwd = view.read(AbsPath("/etc/passwd"), 16_MiB);
   if (!passwd) return std::move(passwd).error().during("gathering facts");
   facts.users = parse_passwd(passwd->content);
+  const std::string groups = small_file(view, "/etc/group");
+  for (const auto line : split_lines(groups)) {
+    const auto name = line.substr(0, line.find(':'));
+    if (const auto gid = find_group(line, name)) facts.groups.try_emplace(std::string(name), *gid);
+  }
   return facts;
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/fs.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -33,7 +34,7 @@ constexpr Bytes passwd_limit = 16_MiB;
 constexpr Bytes backup_limit = 64_MiB;
 constexpr std::size_t max_backups = 20;  // runs whose backups are kept
 constexpr const char* backup_root = "/var/lib/converge/backup";
-constexpr std::int64_t stale_after = 3600;  // seconds; a younger temporary file may be another run's
+constexpr std::int64_t stale_after = 3600;  // seconds; a younger temporary link may be another run's
 
 Timestamp timestamp_of(const struct timespec& t) {
   return {static_cast<std::int64_t>(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000};
@@ -61,6 +62,13 @@ std::string temporary_name(const std::string& name) {
   return out;
 }
 
+/// A temporary file is locked while its run lives, so what can be locked was left by one that died.
+bool is_abandoned(int directory, const char* name, const struct stat& st, std::int64_t now) {
+  if (!S_ISREG(st.st_mode)) return st.st_mtim.tv_sec < now - stale_after;
+  const Fd fd(::openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  return fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0;
+}
+
 /// Removes what an interrupted run of ours left beside `name`. Best effort: a leftover is untidy, not wrong.
 void remove_stale_temporaries(int directory, const std::string& name) {
   const int fd = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -79,7 +87,7 @@ void remove_stale_temporaries(int directory, const std::string& name) {
     struct stat st = {};
     if (::fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
     const bool ours = (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)) && st.st_uid == ::geteuid();
-    if (ours && st.st_mtim.tv_sec < t.tv_sec - stale_after) ::unlinkat(fd, entry->d_name, 0);
+    if (ours && is_abandoned(fd, entry->d_name, st, t.tv_sec)) ::unlinkat(fd, entry->d_name, 0);
   }
   ::closedir(entries);
 }
@@ -199,6 +207,23 @@ Error not_live(std::string_view what) {
 }
 
 std::string show(const AbsPath& path) { return fmt::format("'{}'", printable(path.str())); }
+
+Error cannot_ask(std::string_view kind, std::string_view name) {
+  return {Errc::not_found,
+          fmt::format("could not tell whether there is a {0} '{1}': /etc/{2} has none, and there is no 'getent' to ask "
+                      "a directory service with",
+                      kind, printable(name), kind == "user" ? "passwd" : "group"),
+          {},
+          "check the name, or install getent (package libc-bin or musl-utils)"};
+}
+
+/// With fs.protected_hardlinks off a user may give any file of their file system a second name in their home, and be
+/// left with the only one when the other is replaced: /etc/shadow at the next change of a password.
+bool hard_links_are_protected() {
+  const Fd fd(::open("/proc/sys/fs/protected_hardlinks", O_RDONLY | O_CLOEXEC));
+  char value = '\0';
+  return fd && ::read(fd.get(), &value, 1) == 1 && value == '1';
+}
 
 std::string run_id_now() {
   struct timespec t = {};
@@ -464,8 +489,7 @@ Result<std::optional<Person>> PosixSystem::user(std::string_view name) const {
   command.argv = {"getent", "passwd", "--", std::string(name)};
   auto answer = query(command);
   if (!answer) {
-    // Without getent nobody but /etc/passwd could have known: musl systems have no NSS.
-    if (answer.error().code == Errc::not_found) return std::optional<Person>();
+    if (answer.error().code == Errc::not_found) return cannot_ask("user", name);
     return std::move(answer).error().during(fmt::format("looking up user '{}'", printable(name)));
   }
   if (answer->exit_code == 2) return std::optional<Person>();
@@ -489,7 +513,7 @@ Result<std::optional<std::uint32_t>> PosixSystem::group(std::string_view name) c
   command.argv = {"getent", "group", "--", std::string(name)};
   auto answer = query(command);
   if (!answer) {
-    if (answer.error().code == Errc::not_found) return std::optional<std::uint32_t>();
+    if (answer.error().code == Errc::not_found) return cannot_ask("group", name);
     return std::move(answer).error().during(fmt::format("looking up group '{}'", printable(name)));
   }
   if (answer->exit_code == 2) return std::optional<std::uint32_t>();
@@ -739,6 +763,7 @@ Status PosixSystem::write_file(const Place& place, std::string_view content, con
     temporary.keep();
     return explain_write(failed, doing, place, directory, entry->name);
   }
+  (void)::flock(fd.get(), LOCK_EX | LOCK_NB);  // see is_abandoned
   if (const int failed = write_all(fd.get(), content))
     return explain_write(failed, doing, place, directory, entry->name);
   if (auto owned = own(fd.get(), place, options.owner); !owned) return owned;
@@ -957,6 +982,14 @@ Status PosixSystem::take_over(const Place& place, Mode mode) {
         {},
         {}};
   }
+  if (S_ISREG(st.st_mode) && st.st_uid == 0 && place.as->uid != 0 && !hard_links_are_protected()) {
+    return Error{Errc::refused,
+                 fmt::format("{} belongs to root, and with fs.protected_hardlinks off it may be a file of the system's",
+                             show(place.path)),
+                 {},
+                 fmt::format("sysctl fs.protected_hardlinks=1, or look at the file and then: chown {}: {}",
+                             place.as->name, place.path.str())};
+  }
   if (::fchown(fd.get(), place.as->uid, place.as->gid) != 0) {
     return os_error(errno, fmt::format("give {} to '{}'", show(place.path), printable(place.as->name)));
   }
@@ -1056,6 +1089,20 @@ Status PosixSystem::keep_backup(const AbsPath& path, std::string_view content) {
   return ok();
 }
 
+Result<std::optional<KeptFile>> PosixSystem::newest_backup(const AbsPath& path) const {
+  const auto runs = list(AbsPath(backup_root));
+  if (!runs) return runs.error();
+  if (!*runs) return std::optional<KeptFile>();
+  for (auto run = (*runs)->rbegin(); run != (*runs)->rend(); ++run) {  // run ids begin with their time
+    const AbsPath at = AbsPath(backup_root).child(*run).child(path.str().substr(1));
+    auto seen = read(at, backup_limit);
+    if (!seen) return std::move(seen).error();
+    const auto* file = std::get_if<RegularFile>(&seen->state);
+    if (file != nullptr) return std::optional<KeptFile>(KeptFile{at, std::move(seen->content), file->modified});
+  }
+  return std::optional<KeptFile>();
+}
+
 // ---- swap ---------------------------------------------------------------------------------------------------------
 
 Result<SwapFileLook> PosixSystem::look_swap(const AbsPath& path) const {
@@ -1105,6 +1152,7 @@ Status PosixSystem::make_swap_file(const SwapFileRequest& request) {
     temporary.keep();
     return explain_write(failed, "make the swap file", place, directory, entry->name);
   }
+  (void)::flock(fd.get(), LOCK_EX | LOCK_NB);  // see is_abandoned
   if (auto owned = own(fd.get(), place, root_owner); !owned) return owned;
   if (::fchmod(fd.get(), 0600) != 0) return explain(errno, "set the mode of", place);
   if (auto filled = fill_swap_file(fd.get(), request.size, page_size(), request.uuid, request.path.str()); !filled) {

@@ -99,6 +99,13 @@ struct SwapFileRequest {
   std::string uuid;  // kept in the new header if not empty (32 hex digits)
 };
 
+/// What WriteOptions::backup kept of a file.
+struct KeptFile {
+  AbsPath at;          // where it is kept
+  std::string content;
+  Timestamp kept;      // when: right before the file was replaced
+};
+
 /// Everything a read-only phase may see of a host. Absence is a state; an Error means "could not tell".
 class SystemView {
  public:
@@ -116,13 +123,19 @@ class SystemView {
   virtual Result<CommandOutput> query(const Command& command) const = 0;
   /// Properties of `unit` from the service manager. Errc::unsupported if systemd is not what runs here.
   virtual Result<UnitProperties> unit(std::string_view unit) const = 0;
-  /// The user, from /etc/passwd, or else `getent passwd`; nullopt if there is none.
+  /// The user, from /etc/passwd, or else `getent passwd`; nullopt if there is none. Without getent a directory service
+  /// cannot be asked, and the answer is Errc::not_found: could not tell.
   virtual Result<std::optional<Person>> user(std::string_view name) const = 0;
   virtual Result<std::optional<std::uint32_t>> group(std::string_view name) const = 0;
 
   virtual Result<SwapFileLook> look_swap(const AbsPath& path) const = 0;
   /// The file system that holds `path` (or, when it is absent, its nearest existing directory).
   virtual Result<FileSystem> file_system(const AbsPath& path) const = 0;
+
+  /// The newest backup of `path`, by whichever run; nullopt if none is kept. For root only (Errc::permission).
+  virtual Result<std::optional<KeptFile>> newest_backup(const AbsPath& /*path*/) const {
+    return std::optional<KeptFile>();
+  }
 
   virtual Timestamp now() const = 0;
   virtual std::uint64_t page_size() const = 0;

@@ -36,6 +36,7 @@ std::string answer(const std::optional<Person>& person) {
 std::string answer(const std::optional<std::uint32_t>& gid) { return gid ? fmt::format("gid {}", *gid) : "no group"; }
 std::string answer(const SwapFileLook& look) { return kind_of(look.state); }
 std::string answer(const FileSystem& fs) { return fmt::format("{}, {} available", fs.type, fs.available.text()); }
+std::string answer(const std::optional<KeptFile>& kept) { return kept ? printable(kept->at.str()) : "none"; }
 std::string answer(const Done&) { return "done"; }
 
 /// Runs `call` and says what came of it.
@@ -76,6 +77,9 @@ Result<SwapFileLook> TracingSystem::look_swap(const AbsPath& path) const {
 }
 Result<FileSystem> TracingSystem::file_system(const AbsPath& path) const {
   return traced(say_, "file system of " + show(path), [&] { return inner_.file_system(path); });
+}
+Result<std::optional<KeptFile>> TracingSystem::newest_backup(const AbsPath& path) const {
+  return traced(say_, "newest backup of " + show(path), [&] { return inner_.newest_backup(path); });
 }
 void TracingSystem::expect(const std::vector<Command>& queries, const std::vector<std::string>& units) const {
   (void)traced(say_, fmt::format("expect {} commands and {} units", queries.size(), units.size()), [&] {

@@ -23,6 +23,7 @@ class TracingSystem final : public System {
   Result<std::optional<std::uint32_t>> group(std::string_view name) const override;
   Result<SwapFileLook> look_swap(const AbsPath& path) const override;
   Result<FileSystem> file_system(const AbsPath& path) const override;
+  Result<std::optional<KeptFile>> newest_backup(const AbsPath& path) const override;
   Timestamp now() const override { return inner_.now(); }
   std::uint64_t page_size() const override { return inner_.page_size(); }
   bool is_live() const override { return inner_.is_live(); }

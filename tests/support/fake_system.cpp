@@ -321,7 +321,10 @@ Status FakeSystem::write_file(const Place& place, std::string_view content, cons
   Status done = mutate(fmt::format("{}write {} {}{}", by(place), place.path.str(), options.mode.text(),
                                    place.as ? std::string() : " " + owner_text(options.owner)));
   if (!done) return done;
-  if (options.backup && file != nullptr) backups_.emplace_back(place.path.str(), nodes_.at(*real).content);
+  if (options.backup && file != nullptr) {
+    backups_.emplace_back(place.path.str(), nodes_.at(*real).content);
+    kept_at_.push_back(now());
+  }
   nodes_[*real] = {fresh_file(options.mode, options.owner, content.size()), std::string(content), {}};
   return ok();
 }
@@ -374,6 +377,14 @@ Status FakeSystem::set_attributes(const Place& place, Mode mode, Owner owner) {
   (file != nullptr ? file->mode : directory->mode) = mode;
   (file != nullptr ? file->owner : directory->owner) = owner;
   return ok();
+}
+
+Result<std::optional<KeptFile>> FakeSystem::newest_backup(const AbsPath& path) const {
+  for (std::size_t i = backups_.size(); i-- > 0;)
+    if (backups_[i].first == path.str())
+      return std::optional<KeptFile>(
+          KeptFile{AbsPath("/var/lib/converge/backup/run").child(path.str().substr(1)), backups_[i].second, kept_at_[i]});
+  return std::optional<KeptFile>();
 }
 
 Status FakeSystem::take_over(const Place& place, Mode mode) {

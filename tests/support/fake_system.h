@@ -92,6 +92,7 @@ class FakeSystem final : public System {
   const std::vector<std::string>& queries() const { return queries_; }
   /// Previous bytes kept by WriteOptions::backup: path, content.
   const std::vector<std::pair<std::string, std::string>>& backups() const { return backups_; }
+  Result<std::optional<KeptFile>> newest_backup(const AbsPath& path) const override;
   /// Every path: kind, mode, owner, bytes or target. Times and inodes are left out.
   std::map<std::string, std::string> snapshot() const;
   /// The bytes of a regular file; fails the test and answers "" for anything else.
@@ -167,6 +168,7 @@ class FakeSystem final : public System {
   std::vector<std::string> mutations_;
   mutable std::vector<std::string> queries_;
   std::vector<std::pair<std::string, std::string>> backups_;
+  std::vector<Timestamp> kept_at_;  // of backups_
   Timestamp now_{1'790'000'000'000'000};
   std::uint64_t next_inode_ = 1000, changes_ = 0;
   int fail_in_ = 0, die_in_ = 0;  // 0: never

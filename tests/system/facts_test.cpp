@@ -81,5 +81,14 @@ TEST(Facts, UnreadablePasswdIsAnError) {
   EXPECT_FALSE(gather_facts(host));
 }
 
+TEST(Facts, GroupsAreThoseOfEtcGroup) {
+  FakeSystem host;
+  host.put_file("/etc/passwd", "root:x:0:0::/root:/bin/sh\n");
+  host.put_file("/etc/group", "root:x:0:\nbroken\nstaff:x:50:tegwick\n");
+  const auto facts = gather_facts(host);
+  ASSERT_TRUE(facts);
+  EXPECT_EQ(facts->groups, (std::map<std::string, std::uint32_t, std::less<>>{{"root", 0}, {"staff", 50}}));
+}
+
 }  // namespace
 }  // namespace converge
