@@ -2,13 +2,17 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "core/text.h"
 
 namespace converge {
 namespace {
 
 constexpr std::chrono::milliseconds poll_interval{500};
-constexpr int ready_in_a_row = 3;        // one success may come from the process that is just going away
+constexpr int ready_in_a_row = 3;  // one success may come from the process that is just going away
+// A backup is kept right before its file is replaced: one that is older than this was of another change.
+constexpr std::chrono::microseconds longest_write = std::chrono::minutes(1);
 constexpr std::uint64_t crash_loop = 3;  // restarts by systemd itself that we do not wait beyond
 
 std::optional<std::string> property(const UnitProperties& properties, std::string_view name) {
@@ -50,6 +54,99 @@ std::optional<Error> objection(const RestartedSince& p, const RestartedSince::St
     return error;
   }
   return std::nullopt;
+}
+
+/// Restarts the unit and waits until the new process is ready. `before` is what was seen of the old one.
+Status restart(const RestartedSince& p, const RestartedSince::State& before, System& system) {
+  // Type=notify without a start timeout may keep a plain restart waiting for ever.
+  auto done = system.run({.argv = {"systemctl", "restart", "--no-block", before.unit}});
+  if (!done) return std::move(done).error();
+  if (done->exit_code != 0) {
+    Error error = see_journal(before, fmt::format("systemctl restart {}: {}", before.unit, printable(trim(done->err))));
+    error.code = Errc::io;  // it was not even tried
+    return error;
+  }
+  const auto ready = p.ready.find(before.unit);
+  int successes = 0;
+  std::uint64_t restarts = before.restarts;
+  std::string last = "it did not become active";
+  for (std::chrono::milliseconds waited{0}; waited < p.deadline; waited += poll_interval) {
+    auto now = inspect(p, system);
+    if (!now) return std::move(now).error();
+    const bool anew = now->started && now->started != before.started && !stale(*now);
+    if (now->active_state == "failed" && anew)
+      return see_journal(before, fmt::format("{} failed to start", before.unit));
+    restarts = std::min(restarts, now->restarts);  // a start by hand begins to count anew
+    if (now->restarts >= restarts + crash_loop)
+      return see_journal(before, fmt::format("{} starts and dies again and again", before.unit));
+    if (running(*now) && anew) {
+      if (ready == p.ready.end()) return ok();
+      auto answer = system.query({.argv = ready->second, .deadline = std::chrono::seconds(15)});
+      if (!answer && answer.error().code != Errc::timeout)
+        return std::move(answer).error().during(fmt::format("asking whether {} is ready", before.unit));
+      const bool good = answer && answer->exit_code == 0;
+      successes = good ? successes + 1 : 0;
+      if (successes == ready_in_a_row) return ok();
+      last = !answer ? answer.error().message : printable(trim(answer->err));
+    } else {
+      successes = 0;
+      last = fmt::format("it is {}", now->active_state);
+    }
+    system.wait(poll_interval);
+  }
+  Error error = see_journal(
+      before, fmt::format("{} was not ready {} s after its restart: {}", before.unit, p.deadline.count() / 1000, last));
+  error.code = Errc::timeout;
+  return error;
+}
+
+/// The version of the file before the one that `state` saw; nullopt if there is none, or if somebody else has written
+/// the file since, so that what we kept is not what was there before.
+std::optional<KeptFile> previous_version(const RestartedSince& p, const RestartedSince::State& state,
+                                         const SystemView& view) {
+  auto kept = view.newest_backup(p.config);
+  if (!kept || !*kept || !state.changed) return std::nullopt;
+  const std::int64_t apart = state.changed->micros - (*kept)->kept.micros;
+  if (apart < 0 || apart > longest_write.count()) return std::nullopt;
+  return **kept;
+}
+
+/// The service ran with the previous file and does not with this one: puts that back, restarts once, and tells both.
+Status go_back(const RestartedSince& p, const RestartedSince::State& state, Error failure, System& system) {
+  if (state.active_state != "active") return failure;  // the previous file did not serve either
+  const auto kept = previous_version(p, state, system);
+  if (!kept) {
+    failure.message += fmt::format("; there is no earlier version of '{}' to go back to", p.config.str());
+    return failure;
+  }
+  auto broken = inspect(p, system);
+  auto there = system.look(p.config);
+  const auto* file = there ? std::get_if<RegularFile>(&*there) : nullptr;
+  const std::string by_hand = fmt::format("the version before is '{}': cp {} {} && systemctl restart {}",
+                                          kept->at.str(), kept->at.str(), p.config.str(), state.unit);
+  if (!broken || file == nullptr || state.changed != file->modified) {
+    failure.message += fmt::format("; '{}' was changed in the meantime and is left as it is", p.config.str());
+    failure.hint = by_hand;
+    return failure;
+  }
+  const Status back =
+      system.write_file(p.config, kept->content,
+                        {.mode = file->mode, .owner = file->owner.value_or(root_owner), .replaces = PathState(*file)});
+  if (!back) {
+    failure.message += fmt::format("; the version before could not be put back: {}", back.error().text());
+    failure.hint = by_hand;
+    return failure;
+  }
+  const Status again = restart(p, *broken, system);
+  if (again) {
+    failure.message +=
+        fmt::format("; '{}' was put back as it was before, and {} is ready again", p.config.str(), state.unit);
+    failure.hint = fmt::format("journalctl -u {} says why; mend the spec, the next run tries again", state.unit);
+  } else {
+    failure.message +=
+        fmt::format("; '{}' was put back as it was before, and still: {}", p.config.str(), again.error().text());
+  }
+  return failure;
 }
 
 }  // namespace
@@ -127,40 +224,12 @@ Status preflight(const RestartedSince& p, const RestartedSince::State& state, co
 Status apply(const RestartedSince& p, const RestartedSince::State& state, System& system) {
   if (auto error = objection(p, state)) return std::move(*error);
   if (state.unit.empty() || !stale(state) || state.active_state == "inactive") return ok();
-  // Type=notify without a start timeout may keep a plain restart waiting for ever.
-  auto restart = system.run({.argv = {"systemctl", "restart", "--no-block", state.unit}});
-  if (!restart) return std::move(restart).error();
-  if (restart->exit_code != 0)
-    return see_journal(state, fmt::format("systemctl restart {}: {}", state.unit, printable(trim(restart->err))));
-
-  const auto ready = p.ready.find(state.unit);
-  int successes = 0;
-  std::string last = "it did not become active";
-  for (std::chrono::milliseconds waited{0}; waited < p.deadline; waited += poll_interval) {
-    auto now = inspect(p, system);
-    if (!now) return std::move(now).error();
-    const bool anew = now->started && now->started != state.started && !stale(*now);
-    if (now->active_state == "failed" && anew) return see_journal(state, fmt::format("{} failed to start", state.unit));
-    if (now->restarts >= state.restarts + crash_loop)
-      return see_journal(state, fmt::format("{} starts and dies again and again", state.unit));
-    if (running(*now) && anew) {
-      if (ready == p.ready.end()) return ok();
-      auto answer = system.query({.argv = ready->second, .deadline = std::chrono::seconds(15)});
-      if (!answer && answer.error().code != Errc::timeout) return std::move(answer).error();
-      const bool good = answer && answer->exit_code == 0;
-      successes = good ? successes + 1 : 0;
-      if (successes == ready_in_a_row) return ok();
-      last = !answer ? answer.error().message : printable(trim(answer->err));
-    } else {
-      successes = 0;
-      last = fmt::format("it is {}", now->active_state);
-    }
-    system.wait(poll_interval);
-  }
-  Error error = see_journal(
-      state, fmt::format("{} was not ready {} s after its restart: {}", state.unit, p.deadline.count() / 1000, last));
-  error.code = Errc::timeout;
-  return error;
+  Status done = restart(p, state, system);
+  if (done) return done;
+  // Only these say that the service cannot live with its file; that it could not be asked says nothing.
+  const Errc code = done.error().code;
+  if (code != Errc::command_failed && code != Errc::timeout) return done;
+  return go_back(p, state, std::move(done).error(), system);
 }
 
 }  // namespace converge

@@ -7,8 +7,9 @@
 namespace converge {
 
 /// A service that read its configuration after the configuration last changed. Not installed or stopped: nothing to
-/// restart, and said so. Read from the unit's start and the file's mtime: a run that dies between the change and the
-/// restart is mended by the next one.
+/// restart, and said so. When it does not become ready with the new file, the version before (as kept by whoever wrote
+/// the file with a backup) is put back, it is restarted once more, and both are reported. Read from the unit's start
+/// and the file's mtime: a run that dies between the change and the restart is mended by the next one.
 struct RestartedSince {
   std::vector<std::string> units;  // the first that is loaded counts: "k3s.service", "k3s-agent.service"
   AbsPath config;

@@ -96,11 +96,77 @@ TEST(RestartedSince, AStartThatFailsIsReportedWithTheJournal) {
   FakeSystem failed = restarting_into({{"ActiveState", "failed"}});
   const Status done = apply_once(k3s(), failed);
   ASSERT_FALSE(done);
-  EXPECT_EQ("k3s.service failed to start", done.error().message);
+  EXPECT_TRUE(done.error().message.starts_with("k3s.service failed to start")) << done.error().message;
+  EXPECT_NE(std::string::npos, done.error().hint.find("journalctl -u k3s.service")) << done.error().hint;
   FakeSystem loop = restarting_into({{"ActiveState", "activating"}, {"NRestarts", "3"}});
   const Status again = apply_once(k3s(), loop);
   ASSERT_FALSE(again);
   EXPECT_NE(std::string::npos, again.error().message.find("dies again and again"));
+}
+
+/// k3s ran with the version before, and does not become ready with the one that was just written.
+FakeSystem with_a_bad_file() {
+  FakeSystem host = with_newer_file();
+  host.put_file(config, "mirrors: {good: {}}\n", Mode{0600});
+  host.tick();
+  EXPECT_TRUE(apply_once(k3s(), host));
+  EXPECT_TRUE(host.write_file(AbsPath(config), "mirrors: {bad: {}}\n", {.mode = Mode{0600}, .backup = true}));
+  host.tick();
+  host.forget_mutations();
+  host.on_command("k3s", [](FakeSystem& now, const Command&, bool) -> Result<CommandOutput> {
+    const bool bad = now.content(config).find("bad") != std::string::npos;
+    return CommandOutput{bad ? 1 : 0, {}, bad ? "connection refused\n" : ""};
+  });
+  return host;
+}
+
+TEST(RestartedSince, PutsTheVersionBeforeBackWhenTheServiceDoesNotBecomeReady) {
+  FakeSystem host = with_a_bad_file();
+  const Status done = apply_once(k3s(), host);
+  ASSERT_FALSE(done) << "going back is no success";
+  EXPECT_EQ(host.content(config), "mirrors: {good: {}}\n");
+  EXPECT_EQ(host.mutations(),
+            (std::vector<std::string>{"run systemctl restart --no-block k3s.service", "write " + config + " 0600 0:0",
+                                      "run systemctl restart --no-block k3s.service"}));
+  EXPECT_NE(std::string::npos, done.error().message.find("connection refused")) << done.error().message;
+  EXPECT_NE(std::string::npos, done.error().message.find("k3s.service is ready again")) << done.error().message;
+  EXPECT_TRUE(all_pass(checks_of(k3s(), host)));
+}
+
+TEST(RestartedSince, GoesBackAfterACrashBetweenWriteAndRestartToo) {
+  FakeSystem host = with_a_bad_file();
+  host.die_at_mutation(1);
+  EXPECT_THROW((void)apply_once(k3s(), host), ProcessDied);
+  host.clear_faults();
+  EXPECT_FALSE(apply_once(k3s(), host));
+  EXPECT_EQ(host.content(config), "mirrors: {good: {}}\n");
+}
+
+TEST(RestartedSince, SaysWhereTheVersionBeforeIsWhenItCannotPutItBack) {
+  FakeSystem host = with_a_bad_file();
+  host.fail_mutation(2, Errc::no_space);
+  const Status done = apply_once(k3s(), host);
+  ASSERT_FALSE(done);
+  EXPECT_NE(std::string::npos, done.error().hint.find("cp /var/lib/converge/backup/")) << done.error().hint;
+  EXPECT_EQ(host.content(config), "mirrors: {bad: {}}\n");
+}
+
+TEST(RestartedSince, DoesNotGoBackToAVersionFromLongAgo) {
+  FakeSystem host = with_a_bad_file();
+  host.tick(std::chrono::hours(24));
+  host.put_file(config, "mirrors: {bad: {by: hand}}\n", Mode{0600});
+  host.tick();
+  const Status done = apply_once(k3s(), host);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(host.content(config), "mirrors: {bad: {by: hand}}\n");
+  EXPECT_NE(std::string::npos, done.error().message.find("no earlier version")) << done.error().message;
+}
+
+TEST(RestartedSince, AProgramThatCannotBeAskedIsNoReasonToGoBack) {
+  FakeSystem host = with_a_bad_file();
+  host.without_command("k3s");
+  EXPECT_FALSE(apply_once(k3s(), host));
+  EXPECT_EQ(host.content(config), "mirrors: {bad: {}}\n");
 }
 
 TEST(RestartedSince, WaitsForReadinessUntilItsDeadline) {
