@@ -115,6 +115,21 @@ Result<PublicKey> key_to_pin(const KnownHost& p, const SystemView& view) {
                "compare with the fingerprint its administrator gives you; nothing was pinned"};
 }
 
+/// ssh also takes a key of the host's plain name for another port of it: such an entry can let in what was not declared
+/// here. Empty, or a warning that names the line.
+std::string stale_plain_entry(const KnownHost& p, std::string_view text) {
+  if (p.port == 22 || !p.name.empty()) return {};
+  const std::string plain = lower(p.host), fingerprint = declared_fingerprint(p);
+  for (const KnownHostsLine& line : parse_known_hosts(text))
+    if (line.marker == KnownHostsLine::Marker::none && line.names_host(plain) && !line.names_host(name_of(p)) &&
+        line.key.fingerprint() != fingerprint)
+      return fmt::format(
+          "line {} of '{}' pins {} for plain '{}': ssh takes that at port {} too while it knows no key of "
+          "the port; remove it if it is stale",
+          line.number, p.file.str(), line.key.fingerprint(), plain, p.port);
+  return {};
+}
+
 }  // namespace
 
 ResourceId id(const KnownHost& p) { return fmt::format("known_host:{}:{}", p.file.str(), name_of(p)); }
@@ -155,6 +170,7 @@ Checks compare(const KnownHost& p, const KnownHost::State& state) {
     }
     if (found.revoked) actual = fmt::format("revoked in line {}", found.revoked->number);
     checks.push_back(check_that("pinned", found.pinned && !found.revoked, expected, actual));
+    checks.back().detail = stale_plain_entry(p, state.seen.content);
   }
   if (const auto* found = file(state.seen)) {
     // 0644 is how distributions make it; what matters is that nobody else can pin a key.

@@ -119,6 +119,18 @@ TEST(KnownHost, WithAnotherFingerprintPinsNothing) {
   expect_refused(by_fingerprint(), silent, Errc::command_failed, "no host key");
 }
 
+TEST(KnownHost, WarnsOfAStaleEntryOfThePlainName) {
+  FakeSystem host = host_with("localhost " + key("old").text() + "\n");
+  const Checks before = checks_of(declared(), host);
+  EXPECT_NE(std::string::npos, find_check(before, "pinned")->detail.find("line 1 of")) << text_of(before);
+  expect_heals(declared(), host);
+  FakeSystem same = host_with("localhost " + key("host").text() + "\n");
+  EXPECT_EQ("", find_check(checks_of(declared(), same), "pinned")->detail);
+  KnownHost aliased = declared();
+  aliased.name = "gitea-local";
+  EXPECT_EQ("", find_check(checks_of(aliased, host), "pinned")->detail);
+}
+
 TEST(KnownHost, UnderAnAliasHasNoPort) {
   FakeSystem host = fake_debian();
   KnownHost p = declared();
