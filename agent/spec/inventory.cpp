@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
+#include <cstdlib>
 #include <cstring>
 #include <set>
 #include <unordered_map>
@@ -47,6 +49,29 @@ Error from_errno(int number) {
     default:
       return {Errc::io, std::strerror(number), {}, {}};
   }
+}
+
+/// Root does what these files say: nobody else may be able to write them, or to put others in their place. In a
+/// directory with the sticky bit only an owner can replace a file.
+std::optional<Error> others_could_write(const std::string& path, const struct stat& file) {
+  if (::geteuid() != 0) return std::nullopt;
+  const auto refusal = [](const std::string& what, const std::string& name) {
+    return Error{Errc::refused,
+                 fmt::format("{} can be written by anyone, and what it says is done as root", what),
+                 {},
+                 fmt::format("chmod o-w {}", name)};
+  };
+  if ((file.st_mode & S_IWOTH) != 0) return refusal("it", path);
+  char resolved[PATH_MAX];
+  if (::realpath(path.c_str(), resolved) == nullptr) return from_errno(errno);
+  for (std::string directory = resolved; directory.size() > 1;) {
+    directory.erase(std::max<std::size_t>(directory.rfind('/'), 1));
+    struct stat status {};
+    if (::stat(directory.c_str(), &status) != 0) return from_errno(errno);
+    if ((status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0)
+      return refusal(fmt::format("its directory '{}'", directory), directory);
+  }
+  return std::nullopt;
 }
 
 /// What a directory entry is that is no regular file, in words.
@@ -522,6 +547,7 @@ Result<std::string> FileReader::read(const std::string& path) const {
   if (!S_ISREG(status.st_mode))
     return Error{
         Errc::invalid, fmt::format("it is {}, not a file", kind_of(status.st_mode)), {}, "name a regular file"};
+  if (auto untrusted = others_could_write(path, status)) return std::move(*untrusted);
   const auto too_big = [&](std::uint64_t size) {
     return Error{Errc::too_big,
                  fmt::format("it has {}, the limit is {}", Bytes{size}.text(), Bytes{max_bytes}.text()),

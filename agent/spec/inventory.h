@@ -46,7 +46,8 @@ struct Inventory {
 struct FileReader {
   std::size_t max_bytes = 1U << 20U;
   /// The bytes of a regular file, at most max_bytes; judged by fstat(2) before anything is read. Errc::not_found,
-  /// permission, too_big, invalid (a directory, FIFO, socket or device), io.
+  /// permission, too_big, invalid (a directory, FIFO, socket or device), io. Errc::refused when we are root and others
+  /// could write it, or a directory it lies in.
   Result<std::string> read(const std::string& path) const;
   /// Names in a directory, sorted, without "." and ".."; Errc::not_found if there is none, invalid if it is no
   /// directory.

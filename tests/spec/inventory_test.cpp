@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -293,6 +294,27 @@ TEST(Inventory, TheOneThatShipsLoads) {
   EXPECT_EQ(loaded->inventory->members("all"), (Names{"CoulombCore", "Railiance01", "haskelseed"}));
   EXPECT_EQ(loaded->inventory->members("cluster"), (Names{"CoulombCore", "Railiance01"}));
   EXPECT_EQ(var(loaded->inventory->find_host("CoulombCore")->vars, "swap_size_gb"), "4");
+}
+
+TEST(FileReader, AsRootReadsNothingThatAnyoneCanWrite) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const TemporaryTree tree;
+  const FileReader files;
+  const std::string path = tree.write("specs/x.yaml", "spec: x\n");
+  ASSERT_TRUE(files.read(path));
+  ASSERT_EQ(::chmod(path.c_str(), 0666), 0);
+  auto open = files.read(path);
+  ASSERT_FALSE(open);
+  EXPECT_EQ(open.error().code, Errc::refused);
+  EXPECT_EQ(open.error().hint, "chmod o-w " + path);
+  ASSERT_EQ(::chmod(path.c_str(), 0644), 0);
+  for (const char* directory : {"specs", ""}) {
+    ASSERT_EQ(::chmod(tree.path(directory).c_str(), 0777), 0);
+    EXPECT_FALSE(files.read(path)) << directory;
+    ASSERT_EQ(::chmod(tree.path(directory).c_str(), 01777), 0);
+    EXPECT_TRUE(files.read(path)) << "the sticky bit keeps others' files from being replaced";
+    ASSERT_EQ(::chmod(tree.path(directory).c_str(), 0755), 0);
+  }
 }
 
 }  // namespace
