@@ -5,6 +5,7 @@
 
 #include "core/text.h"
 #include "modules/module.h"
+#include "modules/people.h"
 
 namespace converge {
 namespace {
@@ -165,6 +166,18 @@ Rendered render(const spec::Params& params, const Facts& facts) {
                         fmt::format("there is no user '{}' on this host", params.text("user")),
                         {},
                         "make the user first"};
+    return out;
+  }
+
+  for (const Checkout& checkout : repositories) {
+    const auto keeper = keeper_of(checkout.path, facts);
+    if (!keeper || keeper->uid == user->uid) continue;
+    out.refusal = Error{Errc::refused,
+                        fmt::format("'{}' lies in the home of '{}': its settings may name programs, which git would "
+                                    "run as '{}'",
+                                    checkout.path.str(), keeper->name, user->name),
+                        {},
+                        fmt::format("say user: {}, or keep the checkout elsewhere", keeper->name)};
     return out;
   }
 

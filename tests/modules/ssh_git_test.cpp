@@ -135,6 +135,15 @@ TEST(K3sRegistries, KeepsAnEmptyMirrorOfTheEmbeddedRegistry) {
   EXPECT_TRUE(a.all<MirrorInContainerd>().empty());
 }
 
+TEST(SshGit, DoesNotRunGitInTheHomeOfAnother) {
+  const Answer a = answer("ssh_git",
+                          "user: root\nhost_alias: gitea\nhostname: localhost\norganisation: o\n"
+                          "repositories: [/home/tegwick/ops-hub]\n");
+  ASSERT_TRUE(a.rendered.refusal) << a.mistakes();
+  EXPECT_NE(std::string::npos, a.rendered.refusal->message.find("the home of 'tegwick'"));
+  EXPECT_TRUE(a.rendered.chain.empty());
+}
+
 TEST(K3sRegistries, RejectsWhatK3sWouldIgnoreOrDieOf) {
   const std::vector<std::pair<std::string, std::string>> bad = {
       {"mirrors: {a: {endpoints: [\"http://a\"]}}", "did you mean 'endpoint'"},
