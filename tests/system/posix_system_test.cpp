@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -107,16 +108,16 @@ TEST_F(Tree, ExtendedAttributesOfTheOldFileAreCarriedOver) {
   EXPECT_STREQ(value, "hand");
 }
 
-TEST_F(Tree, OldTemporariesOfOursGoAndYoungOnesStay) {
-  put("/etc/.file.converge-aaaaaa", "left by a killed run");
+TEST_F(Tree, TemporariesOfKilledRunsGoAndThoseOfLiveOnesStay) {
+  put("/etc/.file.converge-aaaaaa", "left by a killed run a moment ago");
   put("/etc/.file.converge-bbbbbb", "of a run that goes on");
   put("/etc/.other.converge-cccccc", "of another file");
-  for (const char* name : {"/etc/.file.converge-aaaaaa", "/etc/.other.converge-cccccc"}) {
-    const timespec long_ago[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
-    ASSERT_EQ(::utimensat(AT_FDCWD, (root + name).c_str(), long_ago, 0), 0);
-  }
+  const int live = ::open((root + "/etc/.file.converge-bbbbbb").c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(live, 0);
+  ASSERT_EQ(::flock(live, LOCK_EX | LOCK_NB), 0);
   ASSERT_TRUE(system->write_file(AbsPath("/etc/file"), "x", ours()));
   EXPECT_EQ(names("/etc"), (std::vector<std::string>{".file.converge-bbbbbb", ".other.converge-cccccc", "file"}));
+  ::close(live);
 }
 
 TEST_F(Tree, ABackupKeepsTheFirstStateForRootAlone) {
