@@ -10,6 +10,7 @@ failures=0
 
 reason=$("$lab" can) || { echo "skipped: $reason"; exit 77; }
 trap '"$lab" down "$node"' EXIT
+trap 'echo "FAILED: $0:$LINENO: a command of the test itself failed: $BASH_COMMAND"' ERR
 
 # Values of the lab: nothing here is the name or the address of a real host.
 lab_values=(-e swap_size_gb=1 -e registry_address=registry.lab.example:32166)
@@ -76,12 +77,12 @@ state() {
     echo "swappiness: $(cat /proc/sys/vm/swappiness), from files: $(/lib/systemd/systemd-sysctl --cat-config | sed -n "s/^ *vm[.\/]swappiness *= *//p" | tail -1)"
     echo "login: $(su - tegwick -c "ulimit -Su; ulimit -Hu" | paste -sd/)"
     systemctl show user-1000.slice -p MemoryMax -p MemorySwapMax -p NeedDaemonReload
-    echo "registries: $(stat -c "%a %U" /etc/rancher/k3s/registries.yaml) $(grep -A2 "registry.lab.example:32166\"*:" /etc/rancher/k3s/registries.yaml | tr -d " \n")"
+    echo "registries: $(stat -c "%a %U" /etc/rancher/k3s/registries.yaml) $(grep -A2 "registry.lab.example:32166\"*:" /etc/rancher/k3s/registries.yaml | tr -d " \"\n")"
     echo "k3s: $(systemctl is-active k3s), restarted since: $([ "$(date -d "$(systemctl show -P ActiveEnterTimestamp k3s)" +%s)" -ge "$(stat -c %Y /etc/rancher/k3s/registries.yaml)" ] && echo yes || echo no)"
     cd /home/tegwick
     stat -c "%n: %a %U" .ssh .ssh/config .ssh/id_ed25519_gitea
     ssh-keygen -lf .ssh/id_ed25519_gitea | cut -d" " -f1,3-
-    su - tegwick -c "ssh -G gitea-local" | grep -E "^(hostname|port|user|identityfile) " | sort
+    su - tegwick -c "ssh -G gitea-local" 2>/dev/null | grep -E "^(hostname|port|user|identityfile) " | sort
     for repository in railiance-infra railiance-cluster railiance-platform; do
       echo "$repository: $(su - tegwick -c "git -C $repository remote get-url origin; git -C $repository remote get-url --push origin" | uniq)"
     done
