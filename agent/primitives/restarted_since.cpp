@@ -9,7 +9,8 @@
 namespace converge {
 namespace {
 
-constexpr std::chrono::milliseconds poll_interval{500};
+// Asked often at first, for what starts at once, and then ever less often.
+constexpr std::chrono::milliseconds first_pause{20}, longest_pause{500};
 constexpr int ready_in_a_row = 3;  // one success may come from the process that is just going away
 // A backup is kept right before its file is replaced: one that is older than this was of another change.
 constexpr std::chrono::microseconds longest_write = std::chrono::minutes(1);
@@ -70,7 +71,9 @@ Status restart(const RestartedSince& p, const RestartedSince::State& before, Sys
   int successes = 0;
   std::uint64_t restarts = before.restarts;
   std::string last = "it did not become active";
-  for (std::chrono::milliseconds waited{0}; waited < p.deadline; waited += poll_interval) {
+  std::chrono::milliseconds pause = first_pause;
+  for (std::chrono::milliseconds waited{0}; waited < p.deadline; waited += pause) {
+    if (waited > first_pause) pause = std::min(pause * 3 / 2, longest_pause);
     auto now = inspect(p, system);
     if (!now) return std::move(now).error();
     const bool anew = now->started && now->started != before.started && !stale(*now);
@@ -92,7 +95,7 @@ Status restart(const RestartedSince& p, const RestartedSince::State& before, Sys
       successes = 0;
       last = fmt::format("it is {}", now->active_state);
     }
-    system.wait(poll_interval);
+    system.wait(pause);
   }
   Error error = see_journal(
       before, fmt::format("{} was not ready {} s after its restart: {}", before.unit, p.deadline.count() / 1000, last));
