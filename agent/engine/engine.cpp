@@ -36,7 +36,8 @@ class Run {
   Run(const std::vector<Work>& work, Observer& observer, const RunOptions& options)
       : work_(work), observer_(observer), options_(options) {}
 
-  /// `one` handles a resource: it is given the chain's state and returns the step.
+  /// `one` handles a resource: it is given the chain's state and returns the step, or nullopt for what is not asked
+  /// now.
   template <class One>
   Tally walk(bool failures_block, One&& one) {
     for (const Work& item : work_) {
@@ -75,7 +76,9 @@ class Run {
       }
       observer_.begins(item.item, item.module);
       const auto start = Clock::now();
-      Step step = one(declared, state);
+      std::optional<Step> taken = one(declared, state);
+      if (!taken) continue;  // a probe that is not asked now
+      Step& step = *taken;
       step.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start);
       const Outcome outcome = step.outcome;
       const bool honest = outcome == Outcome::unknown && is_unverifiable(declared.resource);  // it said so beforehand
@@ -123,13 +126,6 @@ class Run {
   std::set<std::string> unsuccessful_;
 };
 
-Step left_for_later(const Declared& declared, std::string why) {
-  return Step{.id = id_of(declared.resource),
-              .at = declared.from.at.text(),
-              .outcome = Outcome::skipped,
-              .note = std::move(why)};
-}
-
 /// True if one of `ids` is of `path`: ids are "kind:path".
 bool names_path(const std::vector<std::string>& ids, const AbsPath& path) {
   return std::any_of(ids.begin(), ids.end(), [&](const std::string& id) { return id.ends_with(":" + path.str()); });
@@ -150,52 +146,52 @@ int exit_code(Verb verb, const Tally& tally) {
 
 Tally plan(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options) {
   announce(work, view, false);
-  return Run(work, observer, options).walk(true, [&](const Declared& declared, Run::ChainState& chain) {
-    if (is_probe(declared.resource)) {
-      if (is_deep(declared.resource)) return left_for_later(declared, "verify asks this");
-      if (chain.changes) return left_for_later(declared, "proved after the change");
-    }
-    Step step = evaluate(declared, view, {options.diff, true});
-    if (const auto path = followed_by(declared.resource);
-        path && step.outcome == Outcome::in_sync && names_path(chain.ids, *path)) {
-      step.outcome = Outcome::out_of_sync;
-      step.note = fmt::format("follows the change of {}", path->str());
-    }
-    if (step.outcome == Outcome::out_of_sync) {
-      chain.changes = true;
-      chain.ids.push_back(step.id);
-      if (is_probe(declared.resource)) {
-        step.outcome = Outcome::failed;
-        step.error = Error{Errc::refused, "it is declared as it should be, and yet not in effect", {}, {}};
-      }
-    }
-    return step;
-  });
+  return Run(work, observer, options)
+      .walk(true, [&](const Declared& declared, Run::ChainState& chain) -> std::optional<Step> {
+        if (is_probe(declared.resource) && (chain.changes || is_deep(declared.resource))) return std::nullopt;
+        Step step = evaluate(declared, view, {options.diff, true});
+        if (const auto path = followed_by(declared.resource);
+            path && step.outcome == Outcome::in_sync && names_path(chain.ids, *path)) {
+          step.outcome = Outcome::out_of_sync;
+          step.note = fmt::format("follows the change of {}", path->str());
+        }
+        if (step.outcome == Outcome::out_of_sync) {
+          chain.changes = true;
+          chain.ids.push_back(step.id);
+          if (is_probe(declared.resource)) {
+            step.outcome = Outcome::failed;
+            step.error = Error{Errc::refused, "it is declared as it should be, and yet not in effect", {}, {}};
+          }
+        }
+        return step;
+      });
 }
 
 Tally verify(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options) {
   announce(work, view, true);
-  return Run(work, observer, options).walk(false, [&](const Declared& declared, Run::ChainState&) {
-    return evaluate(declared, view, {options.diff, false});
-  });
+  return Run(work, observer, options)
+      .walk(false, [&](const Declared& declared, Run::ChainState&) -> std::optional<Step> {
+        return evaluate(declared, view, {options.diff, false});
+      });
 }
 
 Tally apply(const std::vector<Work>& work, System& system, Observer& observer, const RunOptions& options) {
   announce(work, system, false);
-  return Run(work, observer, options).walk(true, [&](const Declared& declared, Run::ChainState& chain) {
-    if (is_probe(declared.resource)) {
-      if (is_deep(declared.resource) && !chain.changes) return left_for_later(declared, "verify asks this");
-      Step step = evaluate(declared, system, {options.diff, false});
-      if (step.outcome == Outcome::out_of_sync) {
-        step.outcome = Outcome::failed;
-        step.error = Error{Errc::refused, "it is declared as it should be, and yet not in effect", {}, {}};
-      }
-      return step;
-    }
-    Step step = converge(declared, system, {options.diff, true});
-    chain.changes = chain.changes || step.outcome == Outcome::changed;
-    return step;
-  });
+  return Run(work, observer, options)
+      .walk(true, [&](const Declared& declared, Run::ChainState& chain) -> std::optional<Step> {
+        if (is_probe(declared.resource)) {
+          if (is_deep(declared.resource) && !chain.changes) return std::nullopt;
+          Step step = evaluate(declared, system, {options.diff, false});
+          if (step.outcome == Outcome::out_of_sync) {
+            step.outcome = Outcome::failed;
+            step.error = Error{Errc::refused, "it is declared as it should be, and yet not in effect", {}, {}};
+          }
+          return step;
+        }
+        Step step = converge(declared, system, {options.diff, true});
+        chain.changes = chain.changes || step.outcome == Outcome::changed;
+        return step;
+      });
 }
 
 }  // namespace converge
