@@ -5,7 +5,7 @@ here=$(dirname "$(readlink -f "$0")")
 checkout=$(readlink -f "$here/../..")
 binary=$(readlink -f "${1:?the converge binary to test}")
 lab=$here/lab
-node=$(basename "$0" | tr _ -)
+node=test-$(basename "$0" _test)-$$
 failures=0
 
 reason=$("$lab" can) || { echo "skipped: $reason"; exit 77; }
