@@ -152,6 +152,10 @@ std::optional<Value> mirror(const spec::Params& params, const spec::Entry& entry
 std::optional<Value> config(const spec::Params& params, const spec::Entry& entry) {
   if (!check_name(params, entry)) return std::nullopt;
   if (const Value* auth = entry.value.find("auth")) {
+    if (auth->map() == nullptr) {
+      params.reject(auth->at(), "'auth' wants a mapping", "write {username: ..., password: ...}");
+      return std::nullopt;
+    }
     if (entry.key == "*") {
       params.reject(auth->at(), "credentials under \"*\" are never used by k3s", "name the host of the endpoint");
       return std::nullopt;

@@ -21,6 +21,19 @@ std::string_view line_of(const Source& source, int line) {
   return without_ending(rest.substr(0, std::min(rest.find('\n'), rest.size())));
 }
 
+/// `line` without what follows a key that may be a secret's: a mistake in a line must not publish the rest of it. Also
+/// for misspelt keys, which is why words are looked for and not names.
+std::string without_secret(std::string_view line) {
+  const std::string low = lower(line);
+  for (const std::string_view word : {"passw", "passphrase", "secret", "token", "auth:", "auth\":", "auth':"}) {
+    const std::size_t at = low.find(word);
+    const std::size_t colon = at == std::string::npos ? at : line.find(':', at);
+    if (colon == std::string_view::npos || trim(line.substr(colon + 1)).empty()) continue;
+    return std::string(line.substr(0, colon + 1)) + " (sensitive)";
+  }
+  return std::string(line);
+}
+
 /// Edits (insert, delete, replace, swap of neighbours) between two words; case differences are free.
 std::size_t distance(std::string_view a, std::string_view b) {
   const std::string x = lower(a), y = lower(b);
@@ -49,7 +62,8 @@ std::string render(const Diagnostic& diagnostic) {
   if (diagnostic.at.source != nullptr) out += diagnostic.at.text() + ": ";
   out += fmt::format("{}: {}\n", severity, printable(diagnostic.message));
   if (diagnostic.at.source != nullptr && diagnostic.at.line > 0) {
-    std::string_view line = line_of(*diagnostic.at.source, diagnostic.at.line);
+    const std::string whole = without_secret(line_of(*diagnostic.at.source, diagnostic.at.line));
+    const std::string_view line = whole;
     auto column = static_cast<std::size_t>(std::max(diagnostic.at.column - 1, 0));
     column = std::min(column, line.size());
     std::size_t start = 0;

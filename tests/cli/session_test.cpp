@@ -114,6 +114,28 @@ TEST(Session, RenderInventoryDocAndSchemaAnswer) {
   EXPECT_EQ(place.run("--version").out, "converge " CONVERGE_VERSION "\n");
 }
 
+TEST(Session, ACredentialIsInNoOutput) {
+  for (const char* auth :
+       {"{username: u, password: CANARY}", "{username: u, passwort: CANARY}", "{username: u, password: [CANARY]}",
+        "CANARY", "{token: CANARY}", "{password: \"{{ CANARY\"}"}) {
+    for (const char* old : {"configs:\n  \"a:5000\":\n    auth:\n      password: CANARY-old\n",
+                            "configs: {\"a:5000\": {auth: {password: CANARY\n",
+                            "configs: {\"a:5000\": {auth: {password: CANARY, password: CANARY}}}\n",
+                            "configs: {\"a:5000\": {auth: &x {password: CANARY}}}\n"}) {
+      const Workplace place;
+      place.write("specs/k.yaml", std::string("spec: k\nhosts: pair\nconverge:\n  - k3s_registries:\n      configs:\n"
+                                              "        \"a:5000\":\n          auth: ") +
+                                      auth + "\n");
+      place.write("tree/etc/rancher/k3s/registries.yaml", old);
+      for (const char* words : {"plan --diff", "plan --diff --format json", "verify -v -v --diff", "render",
+                                "apply -v -v --diff", "apply --format json"}) {
+        const Ran ran = place.on_tree(words);
+        EXPECT_EQ((ran.out + ran.err).find("CANARY"), std::string::npos) << words << "\n" << ran.out << ran.err;
+      }
+    }
+  }
+}
+
 TEST(Session, AnotherMachineIsUnreachableAndSaysWhatToDo) {
   const Workplace place;
   place.write("specs/motd.yaml", motd_spec);

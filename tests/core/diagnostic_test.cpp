@@ -30,6 +30,17 @@ TEST(Diagnostic, EscapesWhatATerminalWouldObey) {
             "f:1:6: warning: m\n    1 | a\\x1b[2Jb\n      |         ^\n");
 }
 
+TEST(Diagnostic, DoesNotPublishTheSecretOfABadLine) {
+  Sources sources;
+  const Source* source = sources.add("f", "a: 1\nauth: {user: u, passwort: hunter2}\n  password: hunter2\nauth:\n");
+  for (const int line : {2, 3}) {
+    const std::string text = render({{source, line, 20}, "m", "", Severity::error});
+    EXPECT_EQ(text.find("hunter2"), std::string::npos) << text;
+    EXPECT_NE(text.find("(sensitive)"), std::string::npos) << text;
+  }
+  EXPECT_EQ(render({{source, 4, 1}, "m", "", Severity::error}).find("(sensitive)"), std::string::npos);
+}
+
 TEST(DidYouMean, FindsTyposAndOtherCase) {
   EXPECT_EQ(did_you_mean("swpns", {"swappiness", "size"}), "");
   EXPECT_EQ(did_you_mean("swappines", {"swappiness", "size"}), "did you mean 'swappiness'?");
