@@ -33,6 +33,9 @@ const std::vector<spec::Field>& fields() {
        .kind = Kind::text,
        .doc = "TasksMax: the most threads; a number or infinity",
        .unit = "threads"},
+      {.name = "cpu_quota",
+       .kind = Kind::text,
+       .doc = "CPUQuota: the most processor time; 50% is half of one processor, 150% one and a half"},
       {.name = "drop_in",
        .kind = Kind::text,
        .doc = "the drop-in's name; of all drop-ins the last by name wins",
@@ -136,11 +139,38 @@ Result<Amount> parse_size(std::string_view text) {
   return Amount{total, 0};
 }
 
+/// systemd's CPUQuota, as the microseconds of processor time in a second that it makes of it: "150%", "0.5%".
+Result<Amount> parse_quota(std::string_view text) {
+  const auto bad = [written = text] {
+    return Error{Errc::invalid,
+                 fmt::format("systemd would ignore '{}', and there would be no limit", written),
+                 {},
+                 "write a share of one processor like 50% or 150%"};
+  };
+  if (!text.ends_with('%')) return bad();
+  text.remove_suffix(1);
+  const auto dot = text.find('.');
+  const auto rest = dot == std::string_view::npos ? std::string_view() : text.substr(dot + 1);
+  std::uint64_t whole = 0, hundredths = 0;
+  const bool number = parse_number(text.substr(0, dot), whole) && rest.size() <= 2 && whole <= 1'000'000 &&
+                      (dot == std::string_view::npos || parse_number(rest, hundredths));
+  if (rest.size() == 1) hundredths *= 10;
+  if (!number || whole * 100 + hundredths == 0) return bad();
+  return Amount{(whole * 100 + hundredths) * 100, 0};
+}
+
 Result<Amount> parse_amount(std::string_view key, std::string_view text, const Facts& facts) {
+  if (key == "CPUQuota") return parse_quota(text);
   if (text == "infinity") return Amount{};
   if (key == "TasksMax") {
     std::uint64_t number = 0;
     if (parse_number(text, number) && number > 0) return Amount{number, 0};
+    if (text.ends_with('%')) {
+      return Error{Errc::invalid,
+                   fmt::format("'{}' is another number of threads on every host", text),
+                   {},
+                   "write the number of threads"};
+    }
     return Error{
         Errc::invalid, fmt::format("'{}' is no number of threads", text), {}, "write a number above 0, or infinity"};
   }
@@ -168,12 +198,14 @@ Rendered render(const spec::Params& params, const Facts& facts) {
   constexpr std::pair<std::string_view, std::string_view> limits[] = {{"memory_max", "MemoryMax"},
                                                                       {"memory_high", "MemoryHigh"},
                                                                       {"memory_swap_max", "MemorySwapMax"},
-                                                                      {"tasks_max", "TasksMax"}};
+                                                                      {"tasks_max", "TasksMax"},
+                                                                      {"cpu_quota", "CPUQuota"}};
   Rendered out;
   const bool absent = params.text("state") == "absent";
   struct Limit {
     std::string_view key, property;
     Amount amount;
+    std::string written;
   };
   std::vector<Limit> wanted;
   std::string content = "[Slice]\n";
@@ -190,11 +222,11 @@ Rendered render(const spec::Params& params, const Facts& facts) {
       continue;
     }
     content += fmt::format("{}={}\n", property, *text);
-    wanted.push_back({key, property, *amount});
+    wanted.push_back({key, property, *amount, *text});
   }
   if (!params.ok()) return out;
   if (wanted.empty() && !absent)
-    params.reject("user", "there is no limit to set", "write memory_max, memory_swap_max or tasks_max");
+    params.reject("user", "there is no limit to set", "write memory_max, memory_swap_max, tasks_max or cpu_quota");
   const auto name = params.text("drop_in");
   if (!good_name(name)) {
     params.reject("drop_in", fmt::format("'{}' is no name of a drop-in", name), "write a name that ends in .conf");
@@ -239,10 +271,11 @@ Rendered render(const spec::Params& params, const Facts& facts) {
   }
   drop_in.content = content;
   for (const auto& limit : wanted) {
-    loaded.properties.push_back({std::string(limit.property),
+    // systemd answers for CPUQuota by another name.
+    const bool quota = limit.property == "CPUQuota";
+    loaded.properties.push_back({quota ? "CPUQuotaPerSecUSec" : std::string(limit.property),
                                  limit.amount.number ? fmt::format("{}", *limit.amount.number) : "infinity",
-                                 limit.amount.slack,
-                                 {}});
+                                 limit.amount.slack, quota ? "CPUQuota" : "", limit.written});
   }
   // Before the first byte is written: any reload of systemd would put the drop-in into force.
   if (!params.boolean("force")) {
@@ -256,7 +289,7 @@ Rendered render(const spec::Params& params, const Facts& facts) {
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     CgroupLimit probe;
     probe.unit = unit;
-    probe.property = wanted[i].property;
+    probe.property = loaded.properties[i].name;
     probe.value = loaded.properties[i].value;
     probe.slack = wanted[i].amount.slack;
     add(wanted[i].key, probe);

@@ -13,6 +13,7 @@ struct LoadedUnit {
     std::string value;        // "1572864000", or "infinity"
     std::uint64_t slack = 0;  // a number this near is as good: a percentage of memory is rounded to pages
     std::string directive;    // as a drop-in assigns it; empty: the same word as `name`
+    std::string written;      // what our drop-in assigns: "1500M"; another file with the same is no obstacle
   };
   std::string unit;  // "user-1000.slice"
   AbsPath drop_in;
@@ -22,10 +23,16 @@ struct LoadedUnit {
   /// the slice uses now is within each MemoryMax and TasksMax of `properties` that is not loaded yet. The kernel would
   /// make room by killing. Never acts.
   enum class Ask { loaded, room } ask = Ask::loaded;
+  struct Assignment {
+    std::string value, where;  // "2G", "/etc/systemd/system/user-.slice.d/zz.conf:2"
+  };
   struct State {
     UnitProperties properties;
-    std::map<std::string, std::string, std::less<>> assigned_at;  // directive: where its last assignment stands
-    std::map<std::string, std::uint64_t, std::less<>> in_use;     // "MemoryMax": bytes, while the slice runs
+    /// Of the drop-ins on disk but ours, whatever systemd has loaded: a directory that is new since the last reload is
+    /// not noticed by it, and counts at the next boot. directive: the last assignment read before ours, or after it.
+    std::map<std::string, Assignment, std::less<>> before, after;
+    std::string hidden_by;  // a file of the same name in a directory that is looked at first; ours is not read then
+    std::map<std::string, std::uint64_t, std::less<>> in_use;  // "MemoryMax": bytes, while the slice runs
   };
   static constexpr bool live_only = true;
 };

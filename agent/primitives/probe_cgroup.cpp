@@ -18,6 +18,7 @@ constexpr Files known[] = {
     {"MemoryHigh", "memory", "memory.high", ""},
     {"MemorySwapMax", "memory", "memory.swap.max", ""},
     {"TasksMax", "pids", "pids.max", "pids.max"},
+    {"CPUQuotaPerSecUSec", "cpu", "cpu.max", "cpu.cfs_quota_us"},
 };
 
 const Files* files_of(const std::string& property) {
@@ -33,10 +34,38 @@ std::string normal(const std::string& value) {
   return value;
 }
 
+/// The kernel's word for one group's limit, trimmed; nullopt if there is no such file. A share of the processors, which
+/// the kernel keeps as "QUOTA PERIOD", as microseconds per second, which is how systemd counts it.
+Result<std::optional<std::string>> limit_of(const SystemView& view, const AbsPath& group, const Files& files,
+                                            bool unified) {
+  const auto name = unified ? files.limit : files.v1_limit;
+  if (name.empty()) return std::optional<std::string>();
+  auto text = read_text(view, group.child(name), 64_KiB);
+  if (!text) return std::move(text).error();
+  if (!*text) return std::optional<std::string>();
+  std::string value(trim(**text));
+  if (files.controller != "cpu") return std::optional(std::move(value));
+  if (!unified) {
+    auto period = read_text(view, group.child("cpu.cfs_period_us"), 64_KiB);
+    if (!period) return std::move(period).error();
+    value = (value == "-1" ? "max" : value) + " " + std::string(trim(period->value_or("")));
+  }
+  const auto words = fields(value);
+  std::uint64_t quota = 0, period = 0;
+  if (words.size() == 2 && words[0] == "max") return std::optional(std::string("infinity"));
+  constexpr std::uint64_t most = std::uint64_t{1} << 43U;
+  if (words.size() != 2 || !parse_number(words[0], quota) || !parse_number(words[1], period) || period == 0 ||
+      quota > most) {
+    return Error{
+        Errc::unparsable, fmt::format("'{}' in '{}' is not understood", value, group.child(name).str()), {}, {}};
+  }
+  return std::optional(fmt::format("{}", quota * 1'000'000 / period));
+}
+
 /// The value as the kernel keeps it: bytes are rounded down to a page.
 std::string as_kept(const CgroupLimit& p, std::uint64_t page) {
   std::uint64_t number = 0;
-  if (p.property == "TasksMax" || page == 0 || !parse_number(p.value, number)) return p.value;
+  if (!p.property.starts_with("Memory") || page == 0 || !parse_number(p.value, number)) return p.value;
   return fmt::format("{}", number / page * page);
 }
 
@@ -68,7 +97,8 @@ Result<CgroupLimit::State> inspect(const CgroupLimit& p, const SystemView& view)
     const auto names = fields(trim(**controllers));
     state.controller = std::find(names.begin(), names.end(), files->controller) != names.end();
   } else {
-    state.controller = std::holds_alternative<DirectoryInfo>(*mounted);
+    // "cpu" is a link to "cpu,cpuacct" there.
+    state.controller = std::holds_alternative<DirectoryInfo>(*mounted) || std::holds_alternative<Symlink>(*mounted);
   }
   const auto group = base.child(cgroup_of_slice(p.unit));
   auto slice = view.look(group);
@@ -78,18 +108,22 @@ Result<CgroupLimit::State> inspect(const CgroupLimit& p, const SystemView& view)
   auto container = read_text(view, AbsPath("/run/systemd/container"), 64_KiB);
   if (!container) return std::move(container).error();
   state.container = std::string(trim(container->value_or("")));
-  const auto limit_file = state.unified ? files->limit : files->v1_limit;
-  if (!limit_file.empty()) {
-    auto value = read_text(view, group.child(limit_file), 64_KiB);
-    if (!value) return std::move(value).error();
-    if (*value) state.value = std::string(trim(**value));
+  auto value = limit_of(view, group, *files, state.unified);
+  if (!value) return std::move(value).error();
+  state.value = std::move(*value);
+  for (AbsPath above = group.parent(); above.str().size() > base.str().size(); above = above.parent()) {
+    auto limit = limit_of(view, above, *files, state.unified);
+    if (!limit) return std::move(limit).error();
+    std::uint64_t number = 0;
+    if (!*limit || normal(**limit) == "infinity" || !parse_number(**limit, number)) continue;
+    if (!state.above || number < state.above->second) state.above = std::pair(above.name(), number);
   }
   return state;
 }
 
 Checks compare(const CgroupLimit& p, const CgroupLimit::State& state) {
   const auto& [unit, property, value, slack] = p;
-  const bool bytes = property != "TasksMax";
+  const bool bytes = property.starts_with("Memory");
   const auto shown = [&](const std::string& text) {
     std::uint64_t number = 0;
     return bytes && parse_number(text, number) ? Bytes{number}.text() : text;
@@ -114,6 +148,11 @@ Checks compare(const CgroupLimit& p, const CgroupLimit::State& state) {
     return {Check{"enforced", shown(kept), "not enforced", Verdict::fail, "the slice's cgroup has no such file"}};
   }
   const auto actual = normal(*state.value);
+  std::uint64_t wanted = 0;
+  if (state.above && near(kept, actual, slack) && parse_number(kept, wanted) && state.above->second + slack < wanted) {
+    return {Check{"enforced", shown(kept), shown(fmt::format("{}", state.above->second)), Verdict::fail,
+                  fmt::format("{} is above it and has a lower limit", state.above->first)}};
+  }
   return {check_that("enforced", near(kept, actual, slack), shown(kept), shown(actual))};
 }
 

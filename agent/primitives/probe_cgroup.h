@@ -6,15 +6,18 @@ namespace converge {
 
 /// The kernel's own file where the slice runs; an inactive slice has none, which is said and is not a failure. On
 /// cgroup v1 MemorySwapMax has no effect: unknown, with that sentence. A controller that is switched off: a failure,
-/// the limit is configured and nothing enforces it; in a container that was given none: left out, and said so.
+/// the limit is configured and nothing enforces it; in a container that was given none: left out, and said so. What
+/// binds is the least limit on the way to the root: a slice above with a lower one is a failure that names it.
 struct CgroupLimit {
   std::string unit;         // "user-1000.slice"
-  std::string property;     // "MemoryMax", "MemoryHigh", "MemorySwapMax", "TasksMax"
+  std::string property;     // "MemoryMax", "MemoryHigh", "MemorySwapMax", "TasksMax", "CPUQuotaPerSecUSec"
   std::string value;        // decimal, or "infinity"
   std::uint64_t slack = 0;  // a number this near is as good
   struct State {
     bool unified = false, slice_runs = false, controller = false;
     std::optional<std::string> value;  // of memory.max and so on
+    /// Of the slices above, which bind as well: the one with the least limit; nullopt if none has any.
+    std::optional<std::pair<std::string, std::uint64_t>> above;  // "user.slice", 1073741824
     std::uint64_t page_size = 4096;
     std::string container;  // "" outside one; inside, who runs it decides which controllers there are
   };

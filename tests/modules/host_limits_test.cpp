@@ -131,6 +131,29 @@ TEST(SystemdSliceModule, ReadsSizesAsSystemdDoes) {
   for (const std::string text : {"0", "1K", "10%", "abc"}) EXPECT_EQ(loads("tasks_max", text), "") << text;
 }
 
+TEST(SystemdSliceModule, ReadsSharesOfTheProcessorsAsSystemdDoes) {
+  const std::vector<std::pair<std::string, std::string>> table{
+      {"5%", "50000"},
+      {"150%", "1500000"},
+      {"1000%", "10000000"},
+      {"0.5%", "5000"},
+      {"12.25%", "122500"},
+      {"150", ""},
+      {"150 %", ""},
+      {"0%", ""},
+      {"%", ""},
+      {"-5%", ""},
+      {"", ""},
+      {"infinity", ""},
+      {"0.001%", ""},
+  };
+  for (const auto& [text, number] : table) EXPECT_EQ(loads("cpu_quota", text), number) << text;
+  const Rendering r("systemd_slice", "{user: tegwick, cpu_quota: \"150%\"}", facts());
+  EXPECT_EQ(r.find<File>()->content, "[Slice]\nCPUQuota=150%\n");
+  EXPECT_EQ(r.find<LoadedUnit>()->properties.front().name, "CPUQuotaPerSecUSec");
+  EXPECT_EQ(r.find<CgroupLimit>()->property, "CPUQuotaPerSecUSec");
+}
+
 TEST(SystemdSliceModule, SaysWhyThisHostCannotHaveIt) {
   const std::string parameters = "{user: tegwick, memory_max: 1G}";
   auto host = facts();

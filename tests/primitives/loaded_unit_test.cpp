@@ -66,7 +66,7 @@ TEST(UnitAsLoaded, EveryPropertyIsMissedAloneAndHealed) {
   EXPECT_EQ(failing(wanted(), host), Names{"reload needed"});
 }
 
-TEST(UnitAsLoaded, WhatOverridesItIsNamed) {
+TEST(UnitAsLoaded, WhatOverridesItIsNamedAndRefusedBeforeAnythingIsReloaded) {
   FakeSystem host = with_drop_in();
   host.put_file("/etc/systemd/system/user-.slice.d/zz.conf", "[Slice]\n# MemoryMax=1\nMemoryMax=1G\n");
   const auto status = tried(wanted(), host);
@@ -75,6 +75,70 @@ TEST(UnitAsLoaded, WhatOverridesItIsNamed) {
   EXPECT_NE(status.error().message.find("overridden by /etc/systemd/system/user-.slice.d/zz.conf:3"), std::string::npos)
       << status.error().text();
   EXPECT_EQ(detail_of(wanted(), host, "MemoryMax"), "overridden by /etc/systemd/system/user-.slice.d/zz.conf:3");
+  EXPECT_TRUE(host.mutations().empty());
+}
+
+// systemd 252 says that no reload is needed when a directory of drop-ins is new, and shows the old values.
+TEST(UnitAsLoaded, AFileThatWinsAtTheNextBootIsSeenBeforeSystemdHasSeenIt) {
+  const std::vector<std::pair<std::string, std::string>> winners{
+      {"/etc/systemd/system/user-.slice.d/zz.conf", "MemoryMax=2G"},
+      {"/run/systemd/system/user-1000.slice.d/zz.conf", "MemoryMax = 2G"},
+      {"/etc/systemd/system/slice.d/m.conf", "MemoryMax=2G"},
+      {"/etc/systemd/system.control/user-1000.slice.d/zz.conf", "MemoryMax=2G"},
+      {"/etc/systemd/system/user-1000.slice.d/zz.conf", "MemoryMax="},
+      {"/etc/systemd/system.control/user-.slice.d/limits.conf", "TasksMax=1"},  // hides ours
+  };
+  for (const auto& [path, line] : winners) {
+    FakeSystem host = converged();
+    host.unit_hook = nullptr;
+    host.put_file(path, "[Slice]\n" + line + "\n");
+    EXPECT_EQ(failing(wanted(), host), Names{"at boot"}) << path;
+    EXPECT_NE(detail_of(wanted(), host, "at boot").find(path), std::string::npos) << path;
+    EXPECT_FALSE(tried(wanted(), host)) << path;
+    EXPECT_TRUE(host.mutations().empty()) << path;
+  }
+  const std::vector<std::pair<std::string, std::string>> harmless{
+      {"/etc/systemd/system.control/user-1000.slice.d/50-MemoryMax.conf", "MemoryMax=2G"},  // sorts before ours
+      {"/usr/lib/systemd/system/user-.slice.d/limits.conf", "MemoryMax=2G"},                // hidden by ours
+      {"/etc/systemd/system/user-.slice.d/zz.conf", "# MemoryMax=2G"},
+      {"/etc/systemd/system/user-.slice.d/zz.conf", "MemoryMax=1572864000"},  // the same
+      {"/etc/systemd/system/user-.slice.d/zz.conf", "MemoryHigh=2G"},
+      {"/etc/systemd/system/user-1001.slice.d/zz.conf", "MemoryMax=2G"},
+      {"/etc/systemd/system/user-1000.slice.d/zz.conf.bak", "MemoryMax=2G"},
+  };
+  for (const auto& [path, line] : harmless) {
+    FakeSystem host = converged();
+    host.unit_hook = nullptr;
+    host.put_file(path, "[Slice]\n" + line + "\n");
+    EXPECT_EQ(failing(wanted(), host), Names{}) << path << ": " << line;
+  }
+  FakeSystem host = converged();
+  host.unit_hook = nullptr;
+  host.put_symlink("/etc/systemd/system/user-.slice.d/zz.conf", "/dev/null");
+  host.put_other("/dev/null", "character device");
+  EXPECT_EQ(failing(wanted(), host), Names{});
+}
+
+TEST(UnitAsLoaded, AShareOfTheProcessorsIsReadFromTheBusAndFromSystemctl) {
+  auto p = wanted();
+  for (const auto& [value, spelled] : {std::pair("1500000", "1.500000s"), std::pair("50000", "50ms"),
+                                       std::pair("10000000", "10s"), std::pair("90000000", "1min 30s")}) {
+    p.properties = {{"CPUQuotaPerSecUSec", value, 0, "CPUQuota", "150%"}};
+    FakeSystem host = converged();
+    for (const std::string loaded : {value, spelled}) {
+      host.units["user-1000.slice"]["CPUQuotaPerSecUSec"] = loaded;
+      EXPECT_EQ(failing(p, host), Names{}) << loaded;
+    }
+    for (const std::string loaded : {"infinity", "1.5m", "1.5.0s", "2s", "s"}) {
+      host.units["user-1000.slice"]["CPUQuotaPerSecUSec"] = loaded;
+      EXPECT_EQ(failing(p, host), Names{"CPUQuotaPerSecUSec"}) << loaded;
+    }
+  }
+}
+
+TEST(UnitAsLoaded, MemoryIsSaidAsPeopleReadIt) {
+  FakeSystem host = converged();
+  EXPECT_EQ(value_of(wanted(), host, "MemoryMax"), "1500 MiB");
 }
 
 TEST(UnitAsLoaded, APropertySystemdDoesNotKnowIsUnknown) {
@@ -145,6 +209,40 @@ TEST(CgroupProbe, ReadsTheKernelsOwnFile) {
   EXPECT_EQ(failing(proof("MemoryMax", "1572864000"), host), Names{"enforced"});
   host.put_file(group + "memory.max", "1499136\n");
   EXPECT_EQ(failing(proof("MemoryMax", "1500001"), host), Names{});
+}
+
+TEST(CgroupProbe, ALowerLimitOfASliceAboveIsWhatBinds) {
+  FakeSystem host = converged();
+  host.put_file("/sys/fs/cgroup/user.slice/memory.max", "max\n");
+  EXPECT_EQ(failing(proof("MemoryMax", "1572864000"), host), Names{});
+  host.put_file("/sys/fs/cgroup/user.slice/memory.max", "1572864000\n");
+  EXPECT_EQ(failing(proof("MemoryMax", "1572864000"), host), Names{});
+  host.put_file("/sys/fs/cgroup/user.slice/memory.max", "1073741824\n");
+  EXPECT_EQ(failing(proof("MemoryMax", "1572864000"), host), Names{"enforced"});
+  EXPECT_EQ(value_of(proof("MemoryMax", "1572864000"), host, "enforced"), "1 GiB");
+  EXPECT_EQ(detail_of(proof("MemoryMax", "1572864000"), host, "enforced"),
+            "user.slice is above it and has a lower limit");
+}
+
+TEST(CgroupProbe, AShareOfTheProcessorsIsQuotaByPeriod) {
+  FakeSystem host = converged();
+  host.put_file("/sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n");
+  const auto limit = proof("CPUQuotaPerSecUSec", "1500000");
+  host.put_file(group + "cpu.max", "150000 100000\n");
+  EXPECT_EQ(failing(limit, host), Names{});
+  host.put_file(group + "cpu.max", "1000 200000\n");
+  EXPECT_EQ(failing(proof("CPUQuotaPerSecUSec", "5000"), host), Names{});
+  host.put_file(group + "cpu.max", "max 100000\n");
+  EXPECT_EQ(failing(limit, host), Names{"enforced"});
+  host.put_file(group + "cpu.max", "nonsense\n");
+  EXPECT_FALSE(inspect(limit, host));
+
+  host.erase("/sys/fs/cgroup");
+  host.put_file("/sys/fs/cgroup/cpu/user.slice/user-1000.slice/cpu.cfs_quota_us", "150000\n");
+  host.put_file("/sys/fs/cgroup/cpu/user.slice/user-1000.slice/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(failing(limit, host), Names{});
+  host.put_file("/sys/fs/cgroup/cpu/user.slice/user-1000.slice/cpu.cfs_quota_us", "-1\n");
+  EXPECT_EQ(failing(limit, host), Names{"enforced"});
 }
 
 TEST(CgroupProbe, SaysWhatItCannotTell) {
