@@ -161,6 +161,21 @@ Check boot_check(const Sysctl& p, std::string property, const std::optional<Sysc
   return check;
 }
 
+std::optional<Sysctl::State::Winner> obstacle_in(const Sysctl& p, std::optional<Sysctl::State::Winner> winner) {
+  if (winner && same_value(p.value, winner->value)) return std::nullopt;
+  return winner;
+}
+
+Error overridden(const Sysctl& p, const Sysctl::State::Winner& winner) {
+  return Error{Errc::refused,
+               "'" + p.key + "' would be '" + winner.value + "' after a boot or 'sysctl --system': overridden by " +
+                   winner.where,
+               {},
+               winner.where.find("sysctl.conf:") == std::string::npos
+                   ? "remove that line, or give our file a name that sorts after it"
+                   : "remove that line: it is read after every other file"};
+}
+
 }  // namespace
 
 ResourceId id(const Sysctl& p) { return "sysctl:" + p.key; }
@@ -185,19 +200,26 @@ Result<Sysctl::State> inspect(const Sysctl& p, const SystemView& view) {
     for (const auto& name : **names)
       if (name.ends_with(".conf")) files.try_emplace(name, AbsPath(directory).child(name));
   }
-  std::vector<Assignment> assignments;
+  files.try_emplace(p.file.name(), p.file);
+  std::vector<Assignment> assignments, with_ours;
   for (const auto& [name, path] : files) {
     const auto text = text_of(view, path);
     if (!text) return text.error();
     parse(*text, path.str(), assignments);
+    // Ours is in /etc, which is looked at first.
+    const bool is_ours = name == p.file.name();
+    parse(is_ours ? p.key + "=" + p.value : *text, is_ours ? p.file.str() : path.str(), with_ours);
   }
   state.systemd = winner_of(key, assignments);
+  state.obstacle = obstacle_in(p, winner_of(key, with_ours));
   // sysctl --system of procps reads this file once more, after everything else.
   const AbsPath last("/etc/sysctl.conf");
   const auto text = text_of(view, last);
   if (!text) return text.error();
   parse(*text, last.str(), assignments);
+  parse(*text, last.str(), with_ours);
   state.procps = winner_of(key, assignments);
+  if (!state.obstacle) state.obstacle = obstacle_in(p, winner_of(key, with_ours));
   return state;
 }
 
@@ -214,6 +236,11 @@ Checks compare(const Sysctl& p, const Sysctl::State& state) {
   checks.push_back(boot_check(p, "boot", state.systemd));
   checks.push_back(boot_check(p, "sysctl --system", state.procps));
   return checks;
+}
+
+Status preflight(const Sysctl& p, const Sysctl::State& state, const SystemView& /*view*/) {
+  if (state.obstacle) return overridden(p, *state.obstacle);
+  return ok();
 }
 
 Status apply(const Sysctl& p, const Sysctl::State& state, System& system) {
@@ -233,10 +260,7 @@ Status apply(const Sysctl& p, const Sysctl::State& state, System& system) {
                    "no file sets '" + p.key + "' at boot, '" + p.file.str() + "' neither",
                    {},
                    "declare '" + p.file.str() + "' with '" + p.key + " = " + p.value + "' in it"};
-    return Error{Errc::refused,
-                 "'" + p.key + "' will be '" + (*winner)->value + "' after a boot: overridden by " + (*winner)->where,
-                 {},
-                 "remove that line, or give our file a name that sorts after it"};
+    return overridden(p, **winner);
   }
   return ok();
 }

@@ -133,6 +133,28 @@ TEST(SysctlLooks, AFileThatCannotBeReadIsNoAnswer) {
   EXPECT_EQ(Errc::permission, state.error().code);
 }
 
+TEST(SysctlBoot, WhatWouldStillWinIsRefusedBeforeOurFileIsThere) {
+  const std::vector<std::pair<std::string, bool>> files{
+      {"/etc/sysctl.d/99-zz.conf", true}, {"/usr/lib/sysctl.d/70-x.conf", true},     {"/etc/sysctl.conf", true},
+      {"/etc/sysctl.d/10-x.conf", false}, {"/run/sysctl.d/60-converge.conf", false},
+  };
+  for (const auto& [path, wins] : files) {
+    FakeSystem host = fake_debian();
+    host.put_file(path, "vm.swappiness=33\n");
+    const auto state = inspect(swappiness(), host);
+    ASSERT_TRUE(state);
+    const auto status = preflight(swappiness(), *state, host);
+    EXPECT_EQ(!wins, static_cast<bool>(status)) << path;
+    if (!status) {
+      EXPECT_NE(std::string::npos, status.error().message.find(path.substr(path.rfind('/') + 1)));
+    }
+    host.put_file(path, "vm.swappiness=10\n");
+    const auto agrees = inspect(swappiness(), host);
+    ASSERT_TRUE(agrees);
+    EXPECT_TRUE(preflight(swappiness(), *agrees, host)) << path;
+  }
+}
+
 TEST(SysctlInATree, OnlyTheBootCounts) {
   FakeSystem host = host_with_our_file();
   host.live = false;
