@@ -352,14 +352,20 @@ Checks compare(const LoginLimits& p, const LoginLimits::State& state) {
   const auto lines = split_lines(state.seen.content);
   const auto here = configured(own_lines(p, lines));
   const auto effective = effective_limit(state.files, subject_of(p, state), p.item);
+  bool named = false;  // which file it is, once
   const auto add = [&](const std::string& type, std::uint64_t wanted, const std::optional<Limit>& line,
                        const std::optional<EffectiveLimit::Value>& value) {
     const auto expected = fmt::format("{}", wanted);
     auto written = check_equal(type, expected, shown(line));
-    written.detail = written.verdict == Verdict::fail ? "in " + file.str() : "";
+    const bool differs = written.verdict == Verdict::fail;
+    if (differs && !named) written.detail = "in " + file.str();
+    named = named || differs;
     checks.push_back(std::move(written));
     auto in_effect = check_equal(type + " in effect", expected, value ? value->text() : "not set");
-    if (const auto why = obstacle(value, effective.cancelled, wanted)) in_effect.detail = *why;
+    // Our own lines are no obstacle: they are about to be mended.
+    const bool ours = differs && value && effective.cancelled.empty() && value->where.starts_with(file.str() + ":");
+    const auto why = obstacle(value, effective.cancelled, wanted);
+    if (why && !ours) in_effect.detail = *why;
     checks.push_back(std::move(in_effect));
   };
   add("soft", soft, here.soft, effective.soft);
@@ -405,8 +411,8 @@ Status preflight(const LoginLimits& p, const LoginLimits::State& state, const Sy
   if (!threads) return threads.error().during("counting the threads of " + p.user.name);
   if (p.hard >= *threads + room_to_log_in) return ok();
   return Error{Errc::refused,
-               fmt::format("'{}' runs {} threads now: with a hard limit of {} there would be no room to log in",
-                           p.user.name, *threads, p.hard),
+               fmt::format("a hard limit of {} leaves '{}', who runs {} threads now, no room to log in", p.hard,
+                           p.user.name, *threads),
                {},
                fmt::format("allow at least {}, or set 'force: true'", *threads + room_to_log_in)};
 }

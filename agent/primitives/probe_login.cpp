@@ -223,7 +223,7 @@ Checks compare(const LoginLimitInEffect& p, const LoginLimitInEffect::State& sta
       return;
     }
     auto check = check_equal(std::move(property), expected, *actual);
-    check.detail = "a new session by " + state.how;
+    if (check.verdict == Verdict::fail) check.detail = "asked by " + state.how;
     checks.push_back(std::move(check));
   };
   add("soft in a new session", soft, state.session ? &state.session->first : nullptr);

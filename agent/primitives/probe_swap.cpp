@@ -67,7 +67,8 @@ Checks compare(const SwapInEffect& p, const SwapInEffect::State& state) {
   }
   const auto what = "What=" + path.str();
   if (!state.systemd) {
-    checks.push_back(check_skipped("boot unit", what, "systemd makes no swap units here: it does not run, or this is a container"));
+    checks.push_back(
+        check_skipped("boot unit", what, "no systemd, or a container: swap units are not made of /etc/fstab here"));
   } else {
     checks.push_back(check_equal("boot unit", what, state.generated_what ? "What=" + *state.generated_what : "none"));
   }

@@ -19,8 +19,11 @@ constexpr std::chrono::milliseconds swap_off_deadline{15 * 60'000};
 
 Bytes whole_pages(Bytes size, std::uint64_t page) { return {page == 0 ? size.count : size.count / page * page}; }
 
-/// A size as people read it, for amounts that are no round number: "1234 MiB".
-std::string about(std::uint64_t bytes) { return fmt::format("{} MiB", bytes >> 20U); }
+/// A size as people read it, for amounts that are no round number: "1234 MiB", "71.1 GiB".
+std::string about(std::uint64_t bytes) {
+  if (bytes < (10_GiB).count) return fmt::format("{} MiB", bytes >> 20U);
+  return fmt::format("{}.{} GiB", bytes >> 30U, ((bytes >> 20U) % 1024) * 10 / 1024);
+}
 
 bool is_there(const PathState& state) { return !std::holds_alternative<Absent>(state); }
 
@@ -333,11 +336,22 @@ void check_file(const Swap& p, const Swap::State& state, const RegularFile& file
   if (has_holes(state.file)) holes.detail = fmt::format("only {} are allocated", state.file.allocated.text());
   checks.push_back(std::move(holes));
   const auto& header = state.file.header;
-  const auto text = [](std::uint64_t version, std::uint64_t last_page) {
-    return fmt::format("SWAPSPACE2 version {}, {} pages", version, last_page + 1);
+  const auto text = [&](std::uint64_t version, std::uint64_t last_page) {
+    const auto size = Bytes{(last_page + 1) * state.page_size}.text();
+    return version == 1 ? "swap of " + size : fmt::format("swap version {} of {}", version, size);
   };
   checks.push_back(check_equal("header", text(1, wanted_last_page(p, state.page_size)),
                                header ? text(header->version, header->last_page) : "no swap signature"));
+}
+
+/// Compressed memory is much faster than a disk, and is to be full first. A remark: the priority is what was asked for.
+void check_zram(int priority, const Swap::State& state, Checks& checks) {
+  for (const auto& other : state.others) {
+    if (!other.path.starts_with("/dev/zram") || other.priority > priority) continue;
+    checks.push_back(check_skipped("zram first", fmt::format("a priority below {}", other.priority),
+                                   fmt::format("'{}' has priority {}: with {} the file is used before it, or as much",
+                                               other.path, other.priority, priority)));
+  }
 }
 
 }  // namespace
@@ -472,6 +486,7 @@ Checks compare(const Swap& p, const Swap::State& state) {
   if (file != nullptr) check_file(p, state, *file, checks);
   checks.push_back(check_that("leftover", !is_there(state.leftover.state), "none",
                               is_there(state.leftover.state) ? swap_workplace(path).str() : "none"));
+  if (priority) check_zram(*priority, state, checks);
   const auto area_size = fmt::format("{} KiB", wanted.count < page ? 0 : (wanted.count - page) >> 10U);
   if (!state.live) {
     checks.push_back(check_skipped("active", "yes", "needs a running system"));
@@ -513,7 +528,10 @@ Status preflight(const Swap& p, const Swap::State& state, const SystemView& view
         code, fmt::format("'{}' exists and {}", p.path.str(), what), {}, "move it away, or choose another path"};
   }
   if (file != nullptr && file->links > 1) {
-    return refuse(fmt::format("'{}' has {} names", p.path.str(), file->links), "remove its other hard links");
+    const std::string first = is_active(state) ? "swapoff it (the names of swap in use cannot be removed), and " : "";
+    return refuse(
+        fmt::format("'{}' has {} names", p.path.str(), file->links),
+        fmt::format("{}remove the others: find {} -xdev -samefile {}", first, p.path.parent().str(), p.path.str()));
   }
   if (is_there(state.leftover.state) && !recognisable(state.leftover)) {
     return refuse(fmt::format("'{}' exists and is not a swap file", swap_workplace(p.path).str()), "move it away");

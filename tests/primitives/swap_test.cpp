@@ -425,5 +425,24 @@ TEST(SwapInEffectProbe, MissesEachPropertyAlone) {
   EXPECT_EQ(failing(proof(), host), Names{"file"});
 }
 
+TEST(SwapFile, APriorityThatComesBeforeCompressedMemoryIsRemarkedOn) {
+  FakeSystem host = converged();
+  host.put_file("/proc/swaps",
+                "Filename Type Size Used Priority\n/swapfile file 65532 0 5\n/dev/zram0 partition 1000 0 100\n");
+  EXPECT_TRUE(detail_of(wanted(), host, "zram first").empty());
+  host.put_file("/proc/swaps",
+                "Filename Type Size Used Priority\n/swapfile file 65532 0 5\n/dev/zram0 partition 1000 0 5\n");
+  EXPECT_NE(detail_of(wanted(), host, "zram first").find("'/dev/zram0' has priority 5"), std::string::npos);
+  EXPECT_EQ(failing(wanted(), host), Names{});
+}
+
+TEST(SwapFile, OtherNamesOfAFileInUseGoOnlyAfterSwapoff) {
+  FakeSystem host = converged();
+  host.set_links(path, 2);
+  const auto status = tried(wanted(), host);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().hint.find("swapoff"), 0U) << status.error().hint;
+}
+
 }  // namespace
 }  // namespace converge
