@@ -10,7 +10,9 @@
 namespace converge {
 namespace {
 
-Command ask(const SshConfigAnswer& p) { return {.argv = {"ssh", "-G", "--", p.alias}, .as = p.user}; }
+Command ask(const SshConfigAnswer& p) {
+  return {.argv = {"ssh", "-G", "--", p.alias}, .deadline = std::chrono::seconds(15), .as = p.user};
+}
 
 /// ssh -G shows a file as it was written; ours and others' ways of naming the home are one.
 std::string expanded(const SshConfigAnswer& p, const std::string& value) {
@@ -64,6 +66,8 @@ Result<SshConfigAnswer::State> inspect(const SshConfigAnswer& p, const SystemVie
   if (!output) {
     Error error = std::move(output).error();
     if (error.code == Errc::not_found) error.hint = "install openssh-client";
+    if (error.code == Errc::timeout)
+      error.hint = fmt::format("a 'Match exec' of '{}' may be what waits", p.user.home.child(".ssh/config").str());
     return error;
   }
   SshConfigAnswer::State state;

@@ -183,14 +183,13 @@ class TextReporter final : public Reporter {
     for (const Check& check : step.checks) {
       if (check.verdict != Verdict::fail && check.verdict != Verdict::unknown) continue;
       if (!out.empty()) out += " · ";
+      const std::string property = check.property == "kind" ? "" : printable(check.property) + " ";  // it is the words
       if (check.verdict == Verdict::unknown) {
         out += printable(check.property) + " unknown";
       } else if (info_.verb == Verb::verify || step.outcome == Outcome::failed) {
-        out += fmt::format("{} is {}, not {}", printable(check.property), or_nothing(check.actual),
-                           or_nothing(check.expected));
+        out += fmt::format("{}is {}, not {}", property, or_nothing(check.actual), or_nothing(check.expected));
       } else {
-        out +=
-            fmt::format("{} {} → {}", printable(check.property), or_nothing(check.actual), or_nothing(check.expected));
+        out += fmt::format("{}{} → {}", property, or_nothing(check.actual), or_nothing(check.expected));
       }
     }
     return out;

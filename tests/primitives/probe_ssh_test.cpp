@@ -62,6 +62,18 @@ TEST(SshConfigAnswer, SaysSoWhenSshRefusesTheFile) {
   EXPECT_TRUE(any_fails(checks));
 }
 
+TEST(SshConfigAnswer, AsksOnlyAsTheUserAndNotForEver) {
+  FakeSystem host = host_with(std::string(block));
+  host.on_command("ssh", [](FakeSystem&, const Command& command, bool) -> Result<CommandOutput> {
+    EXPECT_EQ(tegwick, command.as.value_or(Person{}));
+    EXPECT_LE(command.deadline, std::chrono::seconds(15));
+    return Error{Errc::timeout, "'ssh' did not end", {}, {}};
+  });
+  const auto state = inspect(answer(), host);
+  ASSERT_FALSE(state);
+  EXPECT_NE(std::string::npos, state.error().hint.find("Match exec"));
+}
+
 TEST(SshConfigAnswer, AFileOfRootsIsIgnoredBySshAndSeenByUs) {
   FakeSystem host = host_with(std::string(block));
   host.set_owner(path, root_owner);
