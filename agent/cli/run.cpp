@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -216,6 +217,10 @@ int run_verb(const Options& options) {
     code = worse(code, exit_unreachable);
   }
   reporter->run_ends(code, spent(start));
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    fmt::print(stderr, "converge: the report could not be written; the run itself ended with exit code {}\n", code);
+    return exit_internal;
+  }
   return code;
 }
 

@@ -1,5 +1,6 @@
 // Text as operators keep it: lines with their own endings, printed without letting a terminal obey them.
 #pragma once
+#include <concepts>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +10,10 @@ namespace converge {
 /// The lines of `text`, each with its ending ("\n", "\r\n", or none for a last line without one). Joining them gives
 /// `text` back, byte for byte. Views into `text`. Empty for "".
 std::vector<std::string_view> split_lines(std::string_view text);
+/// The views would outlive a temporary.
+template <class Text>
+requires std::same_as<Text, std::string> std::vector<std::string_view> split_lines(Text&& text)
+= delete;
 /// `line` without its "\n" or "\r\n".
 std::string_view without_ending(std::string_view line);
 /// Fields separated by runs of blanks and tabs; none is empty.

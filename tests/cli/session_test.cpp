@@ -136,6 +136,16 @@ TEST(Session, ACredentialIsInNoOutput) {
   }
 }
 
+TEST(Session, AReportThatCannotBeWrittenIsNoSuccess) {
+  const Workplace place;
+  place.write("specs/motd.yaml", motd_spec);
+  EXPECT_EQ(place.run("-l node1 --root tree").exit, 0);
+  const std::string command =
+      "cd '" + place.here().string() + "' && '" CONVERGE_BINARY "' -l node1 --root tree >/dev/full 2>stderr";
+  EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 70);
+  EXPECT_NE(place.read("stderr").find("could not be written"), std::string::npos);
+}
+
 TEST(Session, AnotherMachineIsUnreachableAndSaysWhatToDo) {
   const Workplace place;
   place.write("specs/motd.yaml", motd_spec);
