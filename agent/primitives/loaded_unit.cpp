@@ -63,9 +63,14 @@ std::vector<std::string> drop_ins(const LoadedUnit::State& state) {
   return paths;
 }
 
-/// As people read it: memory in MiB and GiB.
+/// As people read it: memory in MiB and GiB, processor time as the percentage that was asked for.
 std::string shown(const LoadedUnit::Property& property, const std::string& value) {
   std::uint64_t number = 0;
+  if (property.name == "CPUQuotaPerSecUSec") {
+    const auto span = microseconds(value);
+    if (!span && !parse_number(value, number)) return value;
+    return fmt::format("{:.6g}%", static_cast<double>(span.value_or(number)) / 10'000);
+  }
   const bool bytes = property.name.starts_with("Memory") && parse_number(value, number);
   return bytes ? Bytes{number}.text() : value;
 }

@@ -126,6 +126,9 @@ Checks compare(const CgroupLimit& p, const CgroupLimit::State& state) {
   const bool bytes = property.starts_with("Memory");
   const auto shown = [&](const std::string& text) {
     std::uint64_t number = 0;
+    if (property == "CPUQuotaPerSecUSec" && parse_number(text, number)) {
+      return fmt::format("{:.6g}%", static_cast<double>(number) / 10'000);
+    }
     return bytes && parse_number(text, number) ? Bytes{number}.text() : text;
   };
   const auto kept = as_kept(p, state.page_size);

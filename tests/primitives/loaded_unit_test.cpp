@@ -129,6 +129,8 @@ TEST(UnitAsLoaded, AShareOfTheProcessorsIsReadFromTheBusAndFromSystemctl) {
       host.units["user-1000.slice"]["CPUQuotaPerSecUSec"] = loaded;
       EXPECT_EQ(failing(p, host), Names{}) << loaded;
     }
+    host.units["user-1000.slice"]["CPUQuotaPerSecUSec"] = "5000";
+    EXPECT_EQ(value_of(p, host, "CPUQuotaPerSecUSec"), "0.5%");
     for (const std::string loaded : {"infinity", "1.5m", "1.5.0s", "2s", "s"}) {
       host.units["user-1000.slice"]["CPUQuotaPerSecUSec"] = loaded;
       EXPECT_EQ(failing(p, host), Names{"CPUQuotaPerSecUSec"}) << loaded;
@@ -232,6 +234,7 @@ TEST(CgroupProbe, AShareOfTheProcessorsIsQuotaByPeriod) {
   EXPECT_EQ(failing(limit, host), Names{});
   host.put_file(group + "cpu.max", "1000 200000\n");
   EXPECT_EQ(failing(proof("CPUQuotaPerSecUSec", "5000"), host), Names{});
+  EXPECT_EQ(value_of(limit, host, "enforced"), "0.5%");
   host.put_file(group + "cpu.max", "max 100000\n");
   EXPECT_EQ(failing(limit, host), Names{"enforced"});
   host.put_file(group + "cpu.max", "nonsense\n");
