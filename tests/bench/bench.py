@@ -22,9 +22,11 @@ RESET = "/bench/reset"
 
 def shell(command, quiet=True):
     """Runs `command`; returns (seconds, user+system seconds, peak resident MB). Raises on an unexpected exit."""
-    with tempfile.TemporaryFile() as said:
+    # GNU time asks for the peak: a child of ours would begin with the peak of this interpreter.
+    with tempfile.TemporaryFile() as said, tempfile.NamedTemporaryFile(mode="r") as peak:
         began = time.monotonic()
-        child = subprocess.Popen(["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        child = subprocess.Popen(["/usr/bin/time", "--quiet", "-o", peak.name, "-f", "%M", "bash", "-c", command],
+                                 stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.monotonic() - began
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -32,7 +34,7 @@ def shell(command, quiet=True):
             said.seek(0)
             sys.stderr.write(said.read().decode(errors="replace")[-4000:])
             raise SystemExit(f"bench: exit {child.returncode} from: {command}")
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+        return wall, usage.ru_utime + usage.ru_stime, int(peak.read().split()[-1]) / 1024
 
 
 def measure(cases, runs, warm=1):
