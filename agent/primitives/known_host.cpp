@@ -88,17 +88,26 @@ std::string with_line(const KnownHost& p, std::string text, const PublicKey& key
 /// The key to pin: the declared one, or the scanned one that hashes to the declared fingerprint.
 Result<PublicKey> key_to_pin(const KnownHost& p, const SystemView& view) {
   if (auto key = parse_public_key(p.key)) return std::move(*key);
-  auto scan = view.query(
-      {.argv = {"ssh-keyscan", "-T", "5", "-p", std::to_string(p.port), "-t", "ed25519,ecdsa,rsa", "--", p.host},
-       .deadline = std::chrono::seconds(20),
-       .as = p.user});
-  if (!scan) {
-    Error error = std::move(scan).error();
-    if (error.code == Errc::not_found) error.hint = "install openssh-client";
-    return error;
+  // ssh tries every address of a name, ssh-keyscan only the first; 'localhost' is ::1 first, where an IPv4 service is
+  // not.
+  std::vector<KnownHostsLine> lines;
+  for (const std::string_view family : {"", "-4"}) {
+    Command command{.argv = {"ssh-keyscan", "-T", "5", "-p", std::to_string(p.port), "-t", "ed25519,ecdsa,rsa"},
+                    .deadline = std::chrono::seconds(20),
+                    .as = p.user};
+    if (!family.empty()) command.argv.emplace_back(family);
+    command.argv.insert(command.argv.end(), {"--", p.host});
+    auto scan = view.query(command);
+    if (!scan) {
+      Error error = std::move(scan).error();
+      if (error.code == Errc::not_found) error.hint = "install openssh-client";
+      return error;
+    }
+    lines = parse_known_hosts(scan->out);
+    if (!lines.empty()) break;
   }
   std::string offered;
-  for (KnownHostsLine& line : parse_known_hosts(scan->out)) {
+  for (KnownHostsLine& line : lines) {
     const std::string fingerprint = line.key.fingerprint();
     if (fingerprint == p.fingerprint) return std::move(line.key);
     offered += fmt::format("{}{} {}", offered.empty() ? "" : ", ", line.key.type, fingerprint);
@@ -195,11 +204,11 @@ Status apply(const KnownHost& p, const KnownHost::State& first, System& system) 
   KnownHost::State state = first;
   if (state.unreadable) {
     if (!file(state.seen))
-      if (auto taken = system.take_over({p.file.parent(), p.user}, Mode{0700}); !taken) return taken;
+      if (auto taken = system.take_over({p.file.parent(), p.user}, Mode{0700}, {}); !taken) return taken;
     auto looked = system.look(place(p));
     if (!looked) return std::move(looked).error();
     if (std::holds_alternative<RegularFile>(*looked))
-      if (auto taken = system.take_over(place(p), new_mode); !taken) return taken;
+      if (auto taken = system.take_over(place(p), new_mode, is_known_hosts); !taken) return taken;
     auto again = inspect(p, system);
     if (!again) return std::move(again).error();
     state = std::move(*again);
@@ -211,7 +220,7 @@ Status apply(const KnownHost& p, const KnownHost::State& first, System& system) 
   const bool theirs = existing == nullptr || !existing->owner || existing->owner->uid == p.user.uid;
   const Found found = look_up(p, state.seen.content);
   if (!theirs) {
-    if (auto taken = system.take_over(place(p), mode); !taken) return taken;
+    if (auto taken = system.take_over(place(p), mode, is_known_hosts); !taken) return taken;
   } else if (existing != nullptr && found.pinned) {
     return attributes_differ(state.seen.state, mode, owner_of(p)) ? system.set_attributes(place(p), mode, owner_of(p))
                                                                   : ok();

@@ -1,5 +1,7 @@
 #include "primitives/known_host.h"
 
+#include <algorithm>
+
 #include "core/digest.h"
 #include "tests/primitives/mutation_table.h"
 #include "tests/support/fake_programs.h"
@@ -63,6 +65,15 @@ TEST(KnownHost, RootLeftUnreadableIsGivenBackWithItsLines) {
   EXPECT_TRUE(host.content(path).starts_with("other "));
 }
 
+TEST(KnownHost, AnotherFileOfRootsUnderItsNameIsNotGivenAway) {
+  for (const std::string& text : {std::string("a secret of root's\n"), std::string("# a secret of root's\n"),
+                                  "other " + key("g").text() + "\na secret of root's\n"}) {
+    FakeSystem host = host_with(text);
+    host.set_owner(path, root_owner);
+    expect_refused(declared(), host, Errc::refused, "does not look like what converge made");
+  }
+}
+
 TEST(KnownHost, IsRecognisedHashedInAListAndBesideOtherKeys) {
   const std::string salt(20, 'x');
   const std::string hashed = "|1|" + base64(salt) + "|" + base64(hmac_sha1(salt, "[localhost]:30022"));
@@ -105,6 +116,17 @@ TEST(KnownHost, IsScannedOnlyToFindTheKeyOfADeclaredFingerprint) {
   EXPECT_TRUE(host.queries().empty()) << "looking scans nothing";
   expect_heals(by_fingerprint(), host);
   EXPECT_EQ("[localhost]:30022 " + key("host").text() + "\n", host.content(path));
+}
+
+TEST(KnownHost, IsFoundByIpv4WhereTheNameMeansIpv6First) {
+  FakeSystem host = fake_debian();
+  const std::string line = "[localhost]:30022 " + key("host").text() + "\n";
+  host.on_command("ssh-keyscan", [line](FakeSystem&, const Command& command, bool) -> Result<CommandOutput> {
+    const bool by_ipv4 = std::find(command.argv.begin(), command.argv.end(), "-4") != command.argv.end();
+    return CommandOutput{.exit_code = 0, .out = by_ipv4 ? line : ""};
+  });
+  expect_heals(by_fingerprint(), host);
+  EXPECT_EQ(line, host.content(path));
 }
 
 TEST(KnownHost, WithAnotherFingerprintPinsNothing) {
