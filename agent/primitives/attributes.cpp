@@ -35,10 +35,11 @@ bool attributes_differ(const PathState& state, Mode mode, Owner owner) {
   return have && (have->mode != mode || (*have->owner && **have->owner != owner));
 }
 
-Status mend_attributes(const Place& place, const PathState& state, Mode mode, Owner owner, System& system) {
+Status mend_attributes(const Place& place, const PathState& state, Mode mode, Owner owner, const IsTheirs& is_theirs,
+                       System& system) {
   const auto have = attributes_of(state);
   const bool not_theirs = place.as && have && *have->owner && (*have->owner)->uid != place.as->uid;
-  if (not_theirs && owner.uid == place.as->uid) return system.take_over(place, mode);
+  if (not_theirs && owner.uid == place.as->uid) return system.take_over(place, mode, is_theirs);
   return system.set_attributes(place, mode, owner);
 }
 

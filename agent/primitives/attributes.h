@@ -22,8 +22,10 @@ Check check_bytes(std::string property, std::string_view wanted, std::string_vie
 /// "1000:1000", as chown(1) takes it.
 std::string owner_text(Owner owner);
 
-/// Gives `place`, which is there, this mode and owner. What root left in a user's home is given back to the user.
-Status mend_attributes(const Place& place, const PathState& state, Mode mode, Owner owner, System& system);
+/// Gives `place`, which is there, this mode and owner. What root left in a user's home is given back to the user, a
+/// file only if `is_theirs` takes its content: System::take_over().
+Status mend_attributes(const Place& place, const PathState& state, Mode mode, Owner owner, const IsTheirs& is_theirs,
+                       System& system);
 
 /// Replaces a regular file, or makes it. Refuses one with several hard links, which the replacing would part.
 Status replace_file(const Place& place, const PathState& before, std::string_view content, WriteOptions options,

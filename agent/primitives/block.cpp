@@ -179,8 +179,10 @@ Status apply(const Block& p, const Block::State& state, System& system) {
   const PathState& path = state.seen.state;
   const bool regular = std::holds_alternative<RegularFile>(path);
   if (!regular && p.absent) return ok();
+  // Root's file is given to the user only if it is one we have been in.
+  const auto is_theirs = [&p](std::string_view content) { return find(p, split_lines(content)).begins > 0; };
   if (state.unreadable) {
-    if (Status mended = mend_attributes(p.place, path, p.mode, p.owner, system); !mended) return mended;
+    if (Status mended = mend_attributes(p.place, path, p.mode, p.owner, is_theirs, system); !mended) return mended;
     auto again = inspect(p, system);
     if (!again) return std::move(again).error();
     if (again->unreadable)
@@ -190,7 +192,7 @@ Status apply(const Block& p, const Block::State& state, System& system) {
   const std::string text = edited(p, state.seen.content);
   if (regular && text == state.seen.content) {
     if (!p.absent && attributes_differ(path, p.mode, p.owner))
-      return mend_attributes(p.place, path, p.mode, p.owner, system);
+      return mend_attributes(p.place, path, p.mode, p.owner, is_theirs, system);
     return ok();
   }
   WriteOptions options{.mode = p.mode, .owner = p.owner, .backup = p.backup};

@@ -44,7 +44,7 @@ Status apply(const Directory& p, const Directory::State& state, System& system) 
     return made;
   }
   if (attributes_differ(state.path, p.mode, p.owner))
-    return mend_attributes(p.place, state.path, p.mode, p.owner, system);
+    return mend_attributes(p.place, state.path, p.mode, p.owner, {}, system);
   return ok();
 }
 

@@ -49,8 +49,9 @@ Status apply(const File& p, const File::State& state, System& system) {
   if (Status may = preflight(p, state, system); !may) return may;
   const PathState& path = state.seen.state;
   if (p.absent) return system.remove(p.place);
+  const auto is_theirs = [&p](std::string_view content) { return content == p.content; };
   if (state.unreadable) {
-    if (Status mended = mend_attributes(p.place, path, p.mode, p.owner, system); !mended) return mended;
+    if (Status mended = mend_attributes(p.place, path, p.mode, p.owner, is_theirs, system); !mended) return mended;
     auto again = inspect(p, system);
     if (!again) return std::move(again).error();
     if (again->unreadable)
@@ -59,7 +60,8 @@ Status apply(const File& p, const File::State& state, System& system) {
   }
   if (!std::holds_alternative<RegularFile>(path) || state.seen.content != p.content)
     return replace_file(p.place, path, p.content, {.mode = p.mode, .owner = p.owner}, system);
-  if (attributes_differ(path, p.mode, p.owner)) return mend_attributes(p.place, path, p.mode, p.owner, system);
+  if (attributes_differ(path, p.mode, p.owner))
+    return mend_attributes(p.place, path, p.mode, p.owner, is_theirs, system);
   return ok();
 }
 

@@ -61,7 +61,17 @@ Status check_private_part(std::string_view part, PublicKey& key) {
   if (!type || *type != key.type) return unparsable("its private part is of another key type");
   // What follows depends on the type; only ed25519 is taken apart: the others are judged by ssh-keygen when they are
   // used.
-  if (key.type != "ssh-ed25519") return ok();
+  if (key.type != "ssh-ed25519") {
+    // Only the comment is looked for, behind the numbers of the key: n, e, d, iqmp, p, q; or the curve, Q, d.
+    const int parts = key.type == "ssh-rsa" ? 6 : key.type.starts_with("ecdsa-sha2-") ? 3 : 0;
+    if (parts == 0) return ok();
+    for (int i = 0; i < parts; ++i)
+      if (!wire.string()) return unparsable("its private part is cut short");
+    const auto comment = wire.string();
+    if (!comment) return unparsable("its private part is cut short");
+    key.comment = std::string(*comment);
+    return ok();
+  }
   const auto public_half = wire.string(), secret = wire.string(), comment = wire.string();
   if (!public_half || !secret || !comment) return unparsable("its private part is cut short");
   Wire outer(key.blob);
@@ -226,6 +236,15 @@ bool KnownHostsLine::names_host(std::string_view name) const {
   }
   const std::string patterns = lower(names);
   return takes(split(patterns, ','), wanted);
+}
+
+bool is_known_hosts(std::string_view text) {
+  std::size_t said = 0;
+  for (const std::string_view raw : split_lines(text)) {
+    const std::string_view line = trim(raw);
+    if (!line.empty() && line.front() != '#') ++said;
+  }
+  return text.empty() || (said > 0 && parse_known_hosts(text).size() == said);
 }
 
 std::vector<KnownHostsLine> parse_known_hosts(std::string_view text) {

@@ -29,7 +29,7 @@ bool is_fingerprint(std::string_view text);
 /// What can be told of a private key without its passphrase: PROTOCOL.key of OpenSSH.
 struct PrivateKeyHead {
   std::string cipher;  // "none" when there is no passphrase
-  PublicKey key;       // the comment only when it is not encrypted
+  PublicKey key;  // the comment only when it is not encrypted, and of a type OpenSSH makes with -t rsa, ecdsa, ed25519
 };
 
 /// Reads "-----BEGIN OPENSSH PRIVATE KEY-----". Without a passphrase the private part is checked too, as far as it can
@@ -49,6 +49,8 @@ struct KnownHostsLine {
 };
 /// The lines that hold a key. Comments, blank and malformed lines are left out, as ssh leaves them out.
 std::vector<KnownHostsLine> parse_known_hosts(std::string_view text);
+/// True if every line but blanks and comments holds a key, and one does; or the text is empty.
+bool is_known_hosts(std::string_view text);
 /// How known_hosts writes a host at a port: "localhost" at 22, else "[localhost]:30022". In lower case, as ssh looks it
 /// up.
 std::string known_hosts_name(std::string_view host, int port);

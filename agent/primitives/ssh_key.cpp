@@ -260,18 +260,27 @@ Status preflight(const SshKey& p, const SshKey::State& state, const SystemView& 
 Status apply(const SshKey& p, const SshKey::State& first, System& system) {
   SshKey::State state = first;
   if (state.closed) {
-    if (auto taken = system.take_over({p.path.parent(), p.user}, directory_mode); !taken) return taken;
+    if (auto taken = system.take_over({p.path.parent(), p.user}, directory_mode, {}); !taken) return taken;
     auto again = inspect(p, system);
     if (!again) return std::move(again).error();
     state = std::move(*again);
   }
   if (auto error = objection(p, state)) return std::move(*error);
 
+  // The comment tells our key from another one of root's that was given its name.
+  const auto is_private_key = [&p](std::string_view text) {
+    const auto head = parse_private_key(text);
+    return head && head->cipher == "none" && type_fits(p, head->key.type) && head->key.comment == p.comment;
+  };
+  const auto is_public_key = [&p](std::string_view text) {
+    const auto key = parse_public_key(text);
+    return key && type_fits(p, key->type) && key->comment == trim(p.comment);
+  };
   const bool secret_taken = someone_elses(p, state.private_key), shown_taken = someone_elses(p, state.public_key);
   if (secret_taken)
-    if (auto taken = system.take_over(private_place(p), private_mode); !taken) return taken;
+    if (auto taken = system.take_over(private_place(p), private_mode, is_private_key); !taken) return taken;
   if (shown_taken)
-    if (auto taken = system.take_over(public_place(p), public_mode); !taken) return taken;
+    if (auto taken = system.take_over(public_place(p), public_mode, is_public_key); !taken) return taken;
   if (!secret_taken && attributes_differ(state.private_key.state, private_mode, owner_of(p)))
     if (auto set = system.set_attributes(private_place(p), private_mode, owner_of(p)); !set) return set;
   if (state.unreadable && !shown_taken && file(state.public_key) != nullptr)

@@ -18,6 +18,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 
 #include "core/text.h"
 #include "system/facts.h"
@@ -955,7 +956,65 @@ Status PosixSystem::rename_new(const Place& from, const Place& to) {
   return ok();
 }
 
-Status PosixSystem::take_over(const Place& place, Mode mode) {
+bool may_lie_in_ssh_directory(std::string_view name) {
+  if (name == "config" || name == "known_hosts" || name == "known_hosts.old" || name == "authorized_keys") return true;
+  if (name.starts_with("id_")) return true;
+  const auto mark = name.find(".converge-");
+  return name.starts_with('.') && mark != std::string_view::npos && mark > 0;
+}
+
+Error not_what_we_made(const Place& place) {
+  return {Errc::refused,
+          fmt::format("'{}' belongs to root and does not look like what converge made there", place.path.str()),
+          {},
+          fmt::format("look at it, and if it is theirs: chown {}: {}", place.as ? place.as->name : std::string("USER"),
+                      place.path.str())};
+}
+
+namespace {
+
+/// True if the file behind `fd` is no longer than judged_limit and `is_theirs` takes it.
+Result<bool> holds_what_is_theirs(int fd, const IsTheirs& is_theirs) {
+  if (!is_theirs) return false;
+  std::string content(judged_limit.count + 1, '\0');
+  std::size_t have = 0;
+  while (have < content.size()) {
+    const ssize_t n = ::pread(fd, content.data() + have, content.size() - have, static_cast<off_t>(have));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return os_error(errno, "read what is to be given back");
+    if (n == 0) break;
+    have += static_cast<std::size_t>(n);
+  }
+  return have <= judged_limit.count && is_theirs(std::string_view(content).substr(0, have));
+}
+
+/// True if the directory behind `fd` holds nothing but what is `user`'s, and files of root's that belong beside SSH's.
+Result<bool> holds_what_is_theirs(int fd, const Person& user) {
+  Fd own(::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (own.get() < 0) return os_error(errno, "list what is to be given back");
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(own.get()), ::closedir);
+  if (stream == nullptr) return os_error(errno, "list what is to be given back");
+  (void)own.release();  // closedir() closes it
+  for (;;) {
+    errno = 0;
+    const struct dirent* entry = ::readdir(stream.get());
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    struct stat st = {};
+    if (::fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+      return os_error(errno, "look at what is to be given back");
+    }
+    if (st.st_uid == user.uid) continue;
+    if (st.st_uid != 0 || !S_ISREG(st.st_mode) || !may_lie_in_ssh_directory(name)) return false;
+  }
+  if (errno != 0) return os_error(errno, "list what is to be given back");
+  return true;
+}
+
+}  // namespace
+
+Status PosixSystem::take_over(const Place& place, Mode mode, const IsTheirs& is_theirs) {
   forget();
   if (!place.as || place.path == place.as->home || !place.path.is_within(place.as->home)) {
     return Error{
@@ -989,6 +1048,12 @@ Status PosixSystem::take_over(const Place& place, Mode mode) {
                  {},
                  fmt::format("sysctl fs.protected_hardlinks=1, or look at the file and then: chown {}: {}",
                              place.as->name, place.path.str())};
+  }
+  if (st.st_uid != place.as->uid) {
+    const auto theirs =
+        S_ISDIR(st.st_mode) ? holds_what_is_theirs(fd.get(), *place.as) : holds_what_is_theirs(fd.get(), is_theirs);
+    if (!theirs) return theirs.error();
+    if (!*theirs) return not_what_we_made(place);
   }
   if (::fchown(fd.get(), place.as->uid, place.as->gid) != 0) {
     return os_error(errno, fmt::format("give {} to '{}'", show(place.path), printable(place.as->name)));

@@ -41,7 +41,7 @@ class PosixSystem final : public System {
   Status make_directory(const Place& place, Mode mode, Owner owner) override;
   Status make_symlink(const Place& place, std::string_view target) override;
   Status set_attributes(const Place& place, Mode mode, Owner owner) override;
-  Status take_over(const Place& place, Mode mode) override;
+  Status take_over(const Place& place, Mode mode, const IsTheirs& is_theirs) override;
   Status remove(const Place& place) override;
   Status rename_new(const Place& from, const Place& to) override;
   Result<CommandOutput> run(const Command& command) override;

@@ -3,6 +3,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -155,6 +156,15 @@ struct WriteOptions {
   bool backup = false;  // keep the previous bytes under /var/lib/converge/backup (root only, bounded)
 };
 
+/// Whether the content of a file is what we make there: asked before root gives a file away.
+using IsTheirs = std::function<bool(std::string_view content)>;
+/// How much of a file take_over() reads to have it judged; what is longer is not ours.
+constexpr Bytes judged_limit = 64_KiB;
+/// True for what a user's SSH directory holds (config, known_hosts, authorized_keys, id_*) and for our temporary names.
+bool may_lie_in_ssh_directory(std::string_view name);
+/// The refusal of take_over() for what is root's and not recognized: Errc::refused, with the command to give it by hand.
+Error not_what_we_made(const Place& place);
+
 /// A host we may change. Nothing else in the program has side effects on it.
 class System : public SystemView {
  public:
@@ -173,7 +183,10 @@ class System : public SystemView {
   /// the home's descriptor down, may be a symlink (Errc::symlink); only a directory, or a regular file with one link, that
   /// is owned by root or already by that user (otherwise Errc::refused); chown and chmod go to the descriptor that was
   /// checked. Outside the home: Errc::refused. Absent: Errc::not_found. We are not root: Errc::permission.
-  virtual Status take_over(const Place& place, Mode mode) = 0;
+  /// The user can rename anything of root's that lies in the home to this path, so the name proves nothing: a file of
+  /// root's is given only if `is_theirs` takes its content (from the same descriptor, at most judged_limit), a directory
+  /// of root's only if each entry is the user's, or a file of root's that may_lie_in_ssh_directory(). Else Errc::refused.
+  virtual Status take_over(const Place& place, Mode mode, const IsTheirs& is_theirs) = 0;
   /// Unlinks a file or symlink, or removes an empty directory. Absent is ok.
   virtual Status remove(const Place& place) = 0;
   /// Renames within one directory, refusing to replace anything (Errc::exists).

@@ -105,9 +105,9 @@ Status TracingSystem::set_attributes(const Place& place, Mode mode, Owner owner)
   return traced(say_, fmt::format("set attributes {} {} {}", show(place), mode.text(), show(owner)),
                 [&] { return inner_.set_attributes(place, mode, owner); });
 }
-Status TracingSystem::take_over(const Place& place, Mode mode) {
+Status TracingSystem::take_over(const Place& place, Mode mode, const IsTheirs& is_theirs) {
   return traced(say_, fmt::format("give back {} {}", show(place), mode.text()),
-                [&] { return inner_.take_over(place, mode); });
+                [&] { return inner_.take_over(place, mode, is_theirs); });
 }
 Status TracingSystem::remove(const Place& place) {
   return traced(say_, "remove " + show(place), [&] { return inner_.remove(place); });

@@ -1,4 +1,5 @@
 // File, Directory and SymbolicLink.
+#include "primitives/block.h"
 #include "primitives/directory.h"
 #include "primitives/file.h"
 #include "primitives/symlink.h"
@@ -133,6 +134,40 @@ TEST(FileInHomes, WorksWithTheUsersRightsAndFollowsNoLinkOfTheirs) {
   const auto state = inspect(file, host);
   ASSERT_FALSE(state);
   EXPECT_EQ(Errc::symlink, state.error().code);
+}
+
+TEST(FileInHomes, AnotherFileOfRootsUnderItsNameIsNotGivenAway) {
+  FakeSystem host = fake_debian();
+  const AbsPath path("/home/tegwick/.ssh/config");
+  const File file{.place = {path, tegwick}, .content = "Host *\n", .mode = Mode{0600}, .owner = {1000, 1000}};
+  host.put_file(path.str(), "a secret of root's\n", Mode{0600}, root_owner);
+  expect_refused(file, host, Errc::refused, "does not look like what converge made");
+}
+
+TEST(BlockInHomes, OnlyAFileOfRootsThatHoldsTheBlockIsGivenBack) {
+  const AbsPath path("/home/tegwick/.ssh/config");
+  const Block block{
+      .place = {path, tegwick}, .name = "ours", .content = "Host *\n", .mode = Mode{0600}, .owner = {1000, 1000}};
+  FakeSystem host = fake_debian();
+  expect_heals(block, host);
+  host.set_owner(path.str(), root_owner);
+  expect_heals(block, host);
+  for (const char* text : {"a secret of root's\n", "# BEGIN converge another\n# END converge another\n"}) {
+    host.put_file(path.str(), text, Mode{0600}, root_owner);
+    expect_refused(block, host, Errc::refused, "does not look like what converge made");
+  }
+}
+
+TEST(DirectoryInHomes, OnlyADirectoryOfRootsThatHoldsWhatSshsDoesIsGivenBack) {
+  const Directory directory{
+      .place = {AbsPath("/home/tegwick/.ssh"), tegwick}, .mode = Mode{0700}, .owner = {1000, 1000}};
+  FakeSystem host = fake_debian();
+  host.put_file("/home/tegwick/.ssh/known_hosts", "", Mode{0600}, root_owner);
+  host.set_owner("/home/tegwick/.ssh", root_owner);
+  expect_heals(directory, host);
+  host.put_file("/home/tegwick/.ssh/dump", "a secret of root's\n", Mode{0644}, root_owner);
+  host.set_owner("/home/tegwick/.ssh", root_owner);
+  expect_refused(directory, host, Errc::refused, "does not look like what converge made");
 }
 
 TEST(OwnersNotManaged, AreLeftOutAndNotRepaired) {

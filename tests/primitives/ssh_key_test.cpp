@@ -8,13 +8,15 @@ namespace {
 
 const Person tegwick{"tegwick", 1000, 1000, AbsPath("/home/tegwick")};
 constexpr Owner theirs{1000, 1000};
+const std::string made_here = "tegwick@coulombcore";  // the declared comment
 const std::string path = "/home/tegwick/.ssh/id_ed25519_gitea", ssh = "/home/tegwick/.ssh";
 
 SshKey gitea_key() { return {.user = tegwick, .path = AbsPath(path), .comment = "tegwick@coulombcore"}; }
 
-FakeSystem host_with_key(std::string_view cipher = "none", std::string_view type = "ssh-ed25519") {
+FakeSystem host_with_key(std::string_view cipher = "none", std::string_view type = "ssh-ed25519",
+                         std::string_view comment = "an old comment") {
   FakeSystem host = fake_debian();
-  const FakeKey key = fake_key("old", "an old comment", cipher, type);
+  const FakeKey key = fake_key("old", comment, cipher, type);
   host.put_file(path, key.private_key, Mode{0600}, theirs);
   host.put_file(path + ".pub", key.public_key, Mode{0644}, theirs);
   return host;
@@ -48,7 +50,7 @@ TEST(SshKey, IsNeverMadeAgain) {
 }
 
 TEST(SshKey, EachPropertyIsSeenAndMended) {
-  run_mutation_table(gitea_key(), [] { return host_with_key(); },
+  run_mutation_table(gitea_key(), [] { return host_with_key("none", "ssh-ed25519", made_here); },
                      {{"mode", [](FakeSystem& host) { host.set_mode(path, Mode{0644}); }},
                       {"public key", [](FakeSystem& host) { host.erase(path + ".pub"); }},
                       {"public key's owner", [](FakeSystem& host) { host.set_owner(path + ".pub", root_owner); }},
@@ -58,7 +60,7 @@ TEST(SshKey, EachPropertyIsSeenAndMended) {
 }
 
 TEST(SshKey, RootLeftIsGivenBack) {
-  FakeSystem host = host_with_key();
+  FakeSystem host = host_with_key("none", "ssh-ed25519", made_here);
   host.set_owner(path, root_owner);
   host.set_owner(path + ".pub", root_owner);
   const std::string bytes = host.content(path);
@@ -74,6 +76,60 @@ TEST(SshKey, InADirectoryOfRootsIsReachedAgain) {
   host.set_owner(ssh, root_owner);
   EXPECT_EQ(Verdict::fail, find_check(checks_of(gitea_key(), host), "key")->verdict);
   expect_heals(gitea_key(), host);
+}
+
+/// Refused, and not a byte or owner of the host changes.
+void expect_not_given_away(const SshKey& p, FakeSystem& host) {
+  expect_refused(p, host, Errc::refused, "does not look like what converge made");
+}
+
+TEST(SshKey, AnotherFileOfRootsUnderItsNameIsNotGivenAway) {
+  const FakeKey ours = fake_key("old", made_here, "none", "ssh-ed25519");
+  const std::string contents[] = {"a secret of root's\n",
+                                  "",
+                                  fake_key("root", "root@coulombcore", "none", "ssh-ed25519").private_key,
+                                  fake_key("root", made_here, "aes256-ctr", "ssh-ed25519").private_key,
+                                  fake_key("root", made_here, "none", "ssh-rsa").private_key,
+                                  ours.private_key + std::string(70'000, '\n')};
+  for (const std::string& content : contents) {
+    FakeSystem host = host_with_key("none", "ssh-ed25519", made_here);
+    host.put_file(path, content, Mode{0600}, root_owner);
+    expect_not_given_away(gitea_key(), host);
+  }
+  for (const std::string& content : {std::string("a secret of root's\n"), ours.public_key + "a secret of root's\n",
+                                     fake_key("root", "root@coulombcore", "none", "ssh-ed25519").public_key}) {
+    FakeSystem host = host_with_key("none", "ssh-ed25519", made_here);
+    host.put_file(path + ".pub", content, Mode{0600}, root_owner);
+    expect_not_given_away(gitea_key(), host);
+  }
+}
+
+TEST(SshKey, AKeyOfAnotherTypeMadeHereIsGivenBack) {
+  for (const auto& [type, wire] : {std::pair{"rsa", "ssh-rsa"}, std::pair{"ecdsa", "ecdsa-sha2-nistp256"}}) {
+    FakeSystem host = host_with_key("none", wire, made_here);
+    host.set_owner(path, root_owner);
+    SshKey p = gitea_key();
+    p.type = type;
+    expect_heals(p, host);
+  }
+}
+
+TEST(SshKey, AnotherDirectoryOfRootsUnderTheDirectorysNameIsNotGivenAway) {
+  for (const char* name : {"shadow", ".converge-", "config.d", "known_hosts2"}) {
+    FakeSystem host = host_with_key();
+    host.put_file(ssh + "/" + name, "a secret of root's\n", Mode{0644}, root_owner);
+    host.set_owner(ssh, root_owner);
+    expect_not_given_away(gitea_key(), host);
+  }
+  FakeSystem nested = host_with_key();
+  nested.put_directory(ssh + "/id_backup", Mode{0755}, root_owner);
+  nested.set_owner(ssh, root_owner);
+  expect_not_given_away(gitea_key(), nested);
+  FakeSystem usual = host_with_key();
+  for (const char* name : {"config", "known_hosts", "authorized_keys", "id_rsa", "id_rsa.pub", ".config.converge-x"})
+    usual.put_file(ssh + "/" + name, "", Mode{0600}, root_owner);
+  usual.set_owner(ssh, root_owner);
+  expect_heals(gitea_key(), usual);
 }
 
 TEST(SshKey, IsRefusedWhenItIsNotWhatWasAskedFor) {

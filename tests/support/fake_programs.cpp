@@ -264,7 +264,11 @@ Result<CommandOutput> git(FakeSystem& host, const Command& command, bool mutatin
 FakeKey fake_key(std::string_view seed, std::string_view comment, std::string_view cipher, std::string_view type) {
   const std::string half = sha256(seed);
   const std::string blob = wire(type) + wire(half);
-  std::string part = number(7) + number(7) + wire(type) + wire(half) + wire(sha256(half) + half) + wire(comment);
+  std::string part = number(7) + number(7) + wire(type) + wire(half) + wire(sha256(half) + half);
+  // An RSA key has four more numbers before its comment, an ECDSA key one.
+  const int more = type == "ssh-rsa" ? 4 : type.starts_with("ecdsa-sha2-") ? 1 : 0;
+  for (int i = 0; i < more; ++i) part += wire(half);
+  part += wire(comment);
   for (char pad = 1; part.size() % 8 != 0; ++pad) part += pad;
   if (cipher != "none") part.assign(part.size(), '\x5a');
   const std::string bytes = std::string(magic) + wire(cipher) + wire(cipher == "none" ? "none" : "bcrypt") + wire("") +

@@ -382,12 +382,12 @@ Status FakeSystem::set_attributes(const Place& place, Mode mode, Owner owner) {
 Result<std::optional<KeptFile>> FakeSystem::newest_backup(const AbsPath& path) const {
   for (std::size_t i = backups_.size(); i-- > 0;)
     if (backups_[i].first == path.str())
-      return std::optional<KeptFile>(
-          KeptFile{AbsPath("/var/lib/converge/backup/run").child(path.str().substr(1)), backups_[i].second, kept_at_[i]});
+      return std::optional<KeptFile>(KeptFile{AbsPath("/var/lib/converge/backup/run").child(path.str().substr(1)),
+                                              backups_[i].second, kept_at_[i]});
   return std::optional<KeptFile>();
 }
 
-Status FakeSystem::take_over(const Place& place, Mode mode) {
+Status FakeSystem::take_over(const Place& place, Mode mode, const IsTheirs& is_theirs) {
   if (!place.as || !place.path.is_within(place.as->home) || place.path == place.as->home)
     return error(Errc::refused, "'" + place.path.str() + "' is not in a user's home");
   const auto real = resolve(place);
@@ -404,6 +404,25 @@ Status FakeSystem::take_over(const Place& place, Mode mode) {
   if (owner->uid != 0 && owner->uid != place.as->uid)
     return error(Errc::refused, "'" + place.path.str() + "' belongs to someone else");
   if (!privileged) return error(Errc::permission, "only root may give files away");
+  if (owner->uid != place.as->uid) {
+    bool theirs = true;
+    if (file != nullptr) {
+      const std::string& content = it->second.content;
+      theirs = is_theirs && content.size() <= judged_limit.count && is_theirs(content);
+    } else {
+      const std::string below = *real + "/";
+      for (auto child = nodes_.upper_bound(below); child != nodes_.end() && child->first.starts_with(below); ++child) {
+        const std::string name = child->first.substr(below.size());
+        if (name.find('/') != std::string::npos) continue;
+        const auto* plain = std::get_if<RegularFile>(&child->second.state);
+        const auto* inner = std::get_if<DirectoryInfo>(&child->second.state);
+        const Owner whose = plain != nullptr ? *plain->owner : inner != nullptr ? *inner->owner : root_owner;
+        if (whose.uid == place.as->uid) continue;
+        theirs = theirs && whose.uid == 0 && plain != nullptr && may_lie_in_ssh_directory(name);
+      }
+    }
+    if (!theirs) return not_what_we_made(place);
+  }
   Status done = mutate(fmt::format("takeover {} {} {}", place.path.str(), mode.text(), place.as->name));
   if (!done) return done;
   owner = Owner{place.as->uid, place.as->gid};

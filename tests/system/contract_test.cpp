@@ -413,9 +413,50 @@ TEST_P(SystemContract, WhatRootLeftInAHomeIsGivenBack) {
   NEEDS_ROOT();
   const Person who = somebody();
   host().put_file("/home/somebody/file", "x", 0644);
-  ASSERT_TRUE(system().take_over({AbsPath("/home/somebody/file"), who}, Mode{0600}));
+  ASSERT_TRUE(system().take_over({AbsPath("/home/somebody/file"), who}, Mode{0600},
+                                 [](std::string_view content) { return content == "x"; }));
   EXPECT_EQ(file("/home/somebody/file").owner, (Owner{1234, 1234}));
   EXPECT_EQ(file("/home/somebody/file").mode.text(), "0600");
+}
+
+TEST_P(SystemContract, WhatIsNotRecognizedStaysRoots) {
+  NEEDS_ROOT();
+  const Person who = somebody();
+  const auto take = [&](const char* path, const IsTheirs& is_theirs) {
+    const Status taken = system().take_over({AbsPath(path), who}, Mode{0600}, is_theirs);
+    if (taken) return std::string("given");
+    EXPECT_EQ(taken.error().code, Errc::refused);
+    EXPECT_EQ(taken.error().hint, "look at it, and if it is theirs: chown somebody: " + std::string(path));
+    return taken.error().message;
+  };
+  const auto any = [](std::string_view) { return true; };
+  const auto refusal = [](const std::string& path) {
+    return "'" + path + "' belongs to root and does not look like what converge made there";
+  };
+  const std::string config = "/home/somebody/config", ssh = "/home/somebody/.ssh";
+  host().put_file(config, "a secret", 0600);
+  EXPECT_EQ(take(config.c_str(), [](std::string_view content) { return content == "ours"; }), refusal(config));
+  EXPECT_EQ(take(config.c_str(), {}), refusal(config));
+  host().put_file(config, std::string(judged_limit.count + 1, 'x'), 0600);
+  EXPECT_EQ(take(config.c_str(), any), refusal(config));
+  EXPECT_EQ(file(config).owner, root_owner);
+  host().put_file(config, std::string(judged_limit.count, 'x'), 0600);
+  EXPECT_EQ(take(config.c_str(), any), "given");
+  EXPECT_EQ(take(config.c_str(), {}), "given") << "it is the user's already";
+
+  host().put_directory(ssh);
+  host().put_file(ssh + "/id_ed25519_gitea.pub", "x", 0644);
+  host().put_file(ssh + "/mine", "x", 0644);
+  host().give(ssh + "/mine", 1234);
+  host().put_directory(ssh + "/config");
+  EXPECT_EQ(take(ssh.c_str(), any), refusal(ssh)) << "a directory is no file of SSH's";
+  host().give(ssh + "/config", 1234);
+  host().put_file(ssh + "/dump", "a secret", 0644);
+  EXPECT_EQ(take(ssh.c_str(), any), refusal(ssh));
+  host().give(ssh + "/dump", 999);
+  EXPECT_EQ(take(ssh.c_str(), any), refusal(ssh)) << "somebody else's";
+  host().give(ssh + "/dump", 1234);
+  EXPECT_EQ(take(ssh.c_str(), {}), "given");
 }
 
 TEST_P(SystemContract, WhatIsNotPlainlyRootsIsNotGivenAway) {
@@ -425,7 +466,9 @@ TEST_P(SystemContract, WhatIsNotPlainlyRootsIsNotGivenAway) {
   host().give("/home/somebody/other", 999);
   host().put_symlink("/home/somebody/link", "/etc/group");
   host().put_fifo("/home/somebody/fifo");
-  const auto take = [&](const char* path) { return code_of(system().take_over({AbsPath(path), who}, Mode{0600})); };
+  const auto take = [&](const char* path) {
+    return code_of(system().take_over({AbsPath(path), who}, Mode{0600}, [](std::string_view) { return true; }));
+  };
   EXPECT_EQ(take("/home/somebody/other"), Errc::refused);
   EXPECT_EQ(take("/home/somebody/link"), Errc::symlink);
   EXPECT_EQ(take("/home/somebody/fifo"), Errc::refused);
