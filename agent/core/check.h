@@ -15,7 +15,7 @@ struct Check {
   std::string property;          // "mode", "active", "content": a noun of the field, never a verb
   std::string expected, actual;  // for people, in the field's units, already redacted
   Verdict verdict = Verdict::unknown;
-  std::string detail;            // "overridden by /etc/sysctl.d/99-x.conf:3", a unified diff's place; may be empty
+  std::string detail;  // "overridden by /etc/sysctl.d/99-x.conf:3", a unified diff's place; may be empty
 };
 using Checks = std::vector<Check>;
 

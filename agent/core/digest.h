@@ -6,10 +6,10 @@
 
 namespace converge {
 
-std::string sha256(std::string_view bytes);      // 32 raw bytes
-std::string sha256_hex(std::string_view bytes);  // 64 lower-case hex digits
+std::string sha256(std::string_view bytes);                           // 32 raw bytes
+std::string sha256_hex(std::string_view bytes);                       // 64 lower-case hex digits
 std::string hmac_sha1(std::string_view key, std::string_view bytes);  // 20 raw bytes
-std::string base64(std::string_view bytes);      // with padding
-std::optional<std::string> from_base64(std::string_view text);  // nullopt if it is none; blanks are not skipped
+std::string base64(std::string_view bytes);                           // with padding
+std::optional<std::string> from_base64(std::string_view text);        // nullopt if it is none; blanks are not skipped
 
 }  // namespace converge

@@ -71,8 +71,8 @@ class [[nodiscard]] Result {
   std::variant<T, Error> state_;
 };
 
-struct Done {};                // the value of something that has none
-using Status = Result<Done>;   // ok, or why not
+struct Done {};               // the value of something that has none
+using Status = Result<Done>;  // ok, or why not
 inline Status ok() { return Done{}; }
 
 }  // namespace converge

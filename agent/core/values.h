@@ -52,7 +52,7 @@ constexpr Bytes operator""_GiB(unsigned long long n) { return {n << 30U}; }
 struct Mode {
   unsigned bits = 0;
   auto operator<=>(const Mode&) const = default;
-  std::string text() const;  // "0644"
+  std::string text() const;                          // "0644"
   static Result<Mode> parse(std::string_view text);  // three or four octal digits
 };
 

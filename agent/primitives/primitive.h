@@ -18,8 +18,8 @@ struct Wants {
   std::vector<std::string> units;
 };
 
-/// id(p); inspect(p, view): the state, or why it could not be told; compare(p, state): one check per property, never empty,
-/// pure, opened by a structured binding of all fields so that a new one breaks the build.
+/// id(p); inspect(p, view): the state, or why it could not be told; compare(p, state): one check per property, never
+/// empty, pure, opened by a structured binding of all fields so that a new one breaks the build.
 template <class P>
 concept Primitive = requires(const P& p, const SystemView& view, const typename P::State& state) {
   { id(p) } -> std::same_as<ResourceId>;
@@ -31,8 +31,8 @@ template <class P>
 concept Appliable = Primitive<P> && requires(const P& p, const typename P::State& state, System& system) {
   { apply(p, state, system) } -> std::same_as<Status>;
 };
-/// Optional: preflight(p, state, view): why apply must not even begin (Errc::refused, unsupported, no_space ...). Asked in
-/// plan and before apply, whenever a check fails.
+/// Optional: preflight(p, state, view): why apply must not even begin (Errc::refused, unsupported, no_space ...). Asked
+/// in plan and before apply, whenever a check fails.
 template <class P>
 concept Preflighted = requires(const P& p, const typename P::State& state, const SystemView& view) {
   { preflight(p, state, view) } -> std::same_as<Status>;
@@ -49,7 +49,8 @@ concept Diffable = requires(const P& p, const typename P::State& state) {
 };
 // Optional constants of a primitive:
 //   static constexpr bool live_only = true;   needs a running system: left out, and said so, under --root
-//   static constexpr bool deep = true;        a probe too dear for every no-op (it opens a session): asked by verify, and by
+//   static constexpr bool deep = true;        a probe too dear for every no-op (it opens a session): asked by verify,
+//   and by
 //                                             converge after a change in its chain
 //   static constexpr bool unverifiable = true; nothing can be looked at afterwards (a bare command)
 

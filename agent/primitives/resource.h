@@ -29,8 +29,8 @@
 namespace converge {
 
 using Resource =
-    std::variant<Block, CgroupLimit, Directory, File, FstabEntry, GitRemote, GitUrlInEffect, KnownHost, Line, LoadedUnit,
-                 LoginLimitInEffect, LoginLimits, MirrorInContainerd, RestartedSince, RunCommand, Service, SshConfigAnswer,
-                 SshKey, Swap, SwapInEffect, SymbolicLink, Sysctl, YamlFile>;
+    std::variant<Block, CgroupLimit, Directory, File, FstabEntry, GitRemote, GitUrlInEffect, KnownHost, Line,
+                 LoadedUnit, LoginLimitInEffect, LoginLimits, MirrorInContainerd, RestartedSince, RunCommand, Service,
+                 SshConfigAnswer, SshKey, Swap, SwapInEffect, SymbolicLink, Sysctl, YamlFile>;
 
 }  // namespace converge

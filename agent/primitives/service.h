@@ -11,8 +11,8 @@ struct Service {
   struct State {
     enum class Init { systemd, openrc, none } init = Init::none;
     bool exists = false;
-    std::optional<bool> running, enabled;  // nullopt: the manager's answer says neither
-    std::string active_text, enabled_text; // its own words: "failed", "static", "masked"
+    std::optional<bool> running, enabled;   // nullopt: the manager's answer says neither
+    std::string active_text, enabled_text;  // its own words: "failed", "static", "masked"
   };
   static constexpr bool live_only = true;
 };

@@ -25,7 +25,8 @@ class Value {
   using Data = std::variant<Null, bool, std::int64_t, double, std::string, List, Map>;
 
   Value() = default;
-  explicit Value(Data data, SourcePos at = {}, bool quoted = false) : data_(std::move(data)), at_(at), quoted_(quoted) {}
+  explicit Value(Data data, SourcePos at = {}, bool quoted = false)
+      : data_(std::move(data)), at_(at), quoted_(quoted) {}
 
   const Data& data() const { return data_; }
   Data& data() { return data_; }
@@ -41,7 +42,7 @@ class Value {
   const List* list() const { return std::get_if<List>(&data_); }
   const Map* map() const { return std::get_if<Map>(&data_); }
   const Value* find(std::string_view key) const;  // of a map; null if it is no map or has no such key
-  std::string_view kind() const;  // "null", "boolean", "integer", "number", "string", "list", "mapping"
+  std::string_view kind() const;                  // "null", "boolean", "integer", "number", "string", "list", "mapping"
   /// A scalar as its YAML text ("true", "12", "abc", "" for null); lists and maps as JSON.
   std::string text() const;
   /// Equal data, maps unordered; positions and quoting do not count.

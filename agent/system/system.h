@@ -24,9 +24,9 @@ struct Person {
   bool operator==(const Person&) const = default;
 };
 
-/// A path, and with whose rights it is reached. With `as`, the work is done with that user's uid, gid and groups, and no
-/// component of the path below their home may be a symbolic link (Errc::symlink): what a user can plant, root does not
-/// follow. Without it, root's rights; symlinks in the directory part are followed, the last component is not.
+/// A path, and with whose rights it is reached. With `as`, the work is done with that user's uid, gid and groups, and
+/// no component of the path below their home may be a symbolic link (Errc::symlink): what a user can plant, root does
+/// not follow. Without it, root's rights; symlinks in the directory part are followed, the last component is not.
 struct Place {
   AbsPath path;
   std::optional<Person> as;
@@ -41,13 +41,20 @@ struct RegularFile {
   Mode mode;
   std::optional<Owner> owner;  // nullopt: owners are not managed in this tree (--root without root's rights)
   Bytes size;
-  Timestamp modified;          // mtime
+  Timestamp modified;  // mtime
   std::uint64_t inode = 0, device = 0, links = 1;
-  bool immutable = false;      // chattr +i or +a; only looked up when a write fails, so usually false
+  bool immutable = false;  // chattr +i or +a; only looked up when a write fails, so usually false
 };
-struct DirectoryInfo { Mode mode; std::optional<Owner> owner; };
-struct Symlink { std::string target; };
-struct OtherKind { std::string kind; };  // "socket", "fifo", "block device", "character device"
+struct DirectoryInfo {
+  Mode mode;
+  std::optional<Owner> owner;
+};
+struct Symlink {
+  std::string target;
+};
+struct OtherKind {
+  std::string kind;
+};  // "socket", "fifo", "block device", "character device"
 using PathState = std::variant<Absent, RegularFile, DirectoryInfo, Symlink, OtherKind>;
 std::string kind_of(const PathState& state);  // "absent", "file", "directory", "symlink", "socket" ...
 
@@ -63,14 +70,14 @@ struct Seen {
 struct Command {
   std::vector<std::string> argv;
   std::string input;
-  std::chrono::milliseconds deadline{30'000};      // then its process group gets TERM, and KILL
-  std::optional<Person> as;                        // run with this user's uid, gid and groups; nullopt: ours
+  std::chrono::milliseconds deadline{30'000};  // then its process group gets TERM, and KILL
+  std::optional<Person> as;                    // run with this user's uid, gid and groups; nullopt: ours
   std::vector<std::pair<std::string, std::string>> environment;
   bool operator==(const Command&) const = default;
   std::string text() const;  // argv for people, quoted where needed
 };
 struct CommandOutput {
-  int exit_code = 0;  // 128 + signal when it was killed by one
+  int exit_code = 0;     // 128 + signal when it was killed by one
   std::string out, err;  // each capped at 320 KiB (256 KiB head, 64 KiB tail, a notice between)
 };
 
@@ -83,10 +90,13 @@ using UnitProperties = std::map<std::string, std::string, std::less<>>;
 // ---- swap ------------------------------------------------------------------------------------------------------
 /// Everything a swap file's life depends on, read from its descriptor. Sources: swapon(8), mkswap(8), ioctl_fiemap.
 struct SwapFileLook {
-  PathState state;                        // Absent, RegularFile or what is in the way
-  Bytes allocated;                        // st_blocks * 512; less than the size means holes
-  struct Header { std::uint32_t version = 0, last_page = 0; std::string uuid; };
-  std::optional<Header> header;           // nullopt: no SWAPSPACE2 signature at this kernel's page size
+  PathState state;  // Absent, RegularFile or what is in the way
+  Bytes allocated;  // st_blocks * 512; less than the size means holes
+  struct Header {
+    std::uint32_t version = 0, last_page = 0;
+    std::string uuid;
+  };
+  std::optional<Header> header;  // nullopt: no SWAPSPACE2 signature at this kernel's page size
   enum class Active { yes, no, unknown } active = Active::unknown;  // is *this inode* in use by the kernel
 };
 struct FileSystem {
@@ -102,9 +112,9 @@ struct SwapFileRequest {
 
 /// What WriteOptions::backup kept of a file.
 struct KeptFile {
-  AbsPath at;          // where it is kept
+  AbsPath at;  // where it is kept
   std::string content;
-  Timestamp kept;      // when: right before the file was replaced
+  Timestamp kept;  // when: right before the file was replaced
 };
 
 /// Everything a read-only phase may see of a host. Absence is a state; an Error means "could not tell".
@@ -114,8 +124,8 @@ class SystemView {
 
   /// What `place` is; does not follow a symlink in the last component.
   virtual Result<PathState> look(const Place& place) const = 0;
-  /// look(), and the bytes of a regular file. More than `limit`: Errc::too_big. FIFOs and devices are not opened. A size
-  /// of 0 is not believed (files of /proc).
+  /// look(), and the bytes of a regular file. More than `limit`: Errc::too_big. FIFOs and devices are not opened. A
+  /// size of 0 is not believed (files of /proc).
   virtual Result<Seen> read(const Place& place, Bytes limit) const = 0;
   /// Names in a directory, sorted by byte; nullopt if there is no such directory. At most 100 000 (Errc::too_big).
   virtual Result<std::optional<std::vector<std::string>>> list(const Place& place) const = 0;
@@ -162,15 +172,16 @@ using IsTheirs = std::function<bool(std::string_view content)>;
 constexpr Bytes judged_limit = 64_KiB;
 /// True for what a user's SSH directory holds (config, known_hosts, authorized_keys, id_*) and for our temporary names.
 bool may_lie_in_ssh_directory(std::string_view name);
-/// The refusal of take_over() for what is root's and not recognized: Errc::refused, with the command to give it by hand.
+/// The refusal of take_over() for what is root's and not recognized: Errc::refused, with the command to give it by
+/// hand.
 Error not_what_we_made(const Place& place);
 
 /// A host we may change. Nothing else in the program has side effects on it.
 class System : public SystemView {
  public:
-  /// Replaces `place` by a regular file: temporary file beside, mode and owner on the descriptor, fsync, rename, fsync of
-  /// the directory. Never through a symlink, never onto something that is not a regular file or absent (Errc::exists).
-  /// Carries extended attributes and ACLs of the old file over.
+  /// Replaces `place` by a regular file: temporary file beside, mode and owner on the descriptor, fsync, rename, fsync
+  /// of the directory. Never through a symlink, never onto something that is not a regular file or absent
+  /// (Errc::exists). Carries extended attributes and ACLs of the old file over.
   virtual Status write_file(const Place& place, std::string_view content, const WriteOptions& options) = 0;
   /// Makes one directory; its parent must exist. Errc::exists if anything is there.
   virtual Status make_directory(const Place& place, Mode mode, Owner owner) = 0;
@@ -179,13 +190,14 @@ class System : public SystemView {
   /// Mode and owner of a regular file or directory, on its descriptor; never through a symlink.
   virtual Status set_attributes(const Place& place, Mode mode, Owner owner) = 0;
   /// Gives what root left in a user's home back to that user (`place.as`, which must be set): owner and group become
-  /// theirs, the mode becomes `mode`. Done with root's own rights, so nothing is believed: no component of the path, from
-  /// the home's descriptor down, may be a symlink (Errc::symlink); only a directory, or a regular file with one link, that
-  /// is owned by root or already by that user (otherwise Errc::refused); chown and chmod go to the descriptor that was
-  /// checked. Outside the home: Errc::refused. Absent: Errc::not_found. We are not root: Errc::permission.
-  /// The user can rename anything of root's that lies in the home to this path, so the name proves nothing: a file of
-  /// root's is given only if `is_theirs` takes its content (from the same descriptor, at most judged_limit), a directory
-  /// of root's only if each entry is the user's, or a file of root's that may_lie_in_ssh_directory(). Else Errc::refused.
+  /// theirs, the mode becomes `mode`. Done with root's own rights, so nothing is believed: no component of the path,
+  /// from the home's descriptor down, may be a symlink (Errc::symlink); only a directory, or a regular file with one
+  /// link, that is owned by root or already by that user (otherwise Errc::refused); chown and chmod go to the
+  /// descriptor that was checked. Outside the home: Errc::refused. Absent: Errc::not_found. We are not root:
+  /// Errc::permission. The user can rename anything of root's that lies in the home to this path, so the name proves
+  /// nothing: a file of root's is given only if `is_theirs` takes its content (from the same descriptor, at most
+  /// judged_limit), a directory of root's only if each entry is the user's, or a file of root's that
+  /// may_lie_in_ssh_directory(). Else Errc::refused.
   virtual Status take_over(const Place& place, Mode mode, const IsTheirs& is_theirs) = 0;
   /// Unlinks a file or symlink, or removes an empty directory. Absent is ok.
   virtual Status remove(const Place& place) = 0;
@@ -198,8 +210,8 @@ class System : public SystemView {
   /// Writes a value into a file of the kernel's (/proc/sys, /sys): one write, no temporary file.
   virtual Status write_kernel(const AbsPath& path, std::string_view value) = 0;
 
-  /// Allocates a swap file without holes at `request.path` (mode 0600 before any byte, header, fsync, rename that refuses
-  /// to replace). On failure nothing is left behind.
+  /// Allocates a swap file without holes at `request.path` (mode 0600 before any byte, header, fsync, rename that
+  /// refuses to replace). On failure nothing is left behind.
   virtual Status make_swap_file(const SwapFileRequest& request) = 0;
   virtual Status swap_on(const AbsPath& path, std::optional<int> priority) = 0;  // swapon(2)
   /// swapoff(2) in a child process with a deadline.

@@ -130,7 +130,8 @@ void generate_swap_units(FakeSystem& host) {
     const auto words = fields(without_ending(raw));
     if (words.size() < 3 || words[0].starts_with('#') || words[2] != "swap" || !words[0].starts_with('/')) continue;
     std::string unit;
-    for (const char c : AbsPath(words[0]).str().substr(1)) unit += c == '/' ? "-" : c == '-' ? "\\x2d" : std::string(1, c);
+    for (const char c : AbsPath(words[0]).str().substr(1))
+      unit += c == '/' ? "-" : c == '-' ? "\\x2d" : std::string(1, c);
     const std::string path = generated + "/" + unit + ".swap";
     if (!host.exists(path))
       host.put_file(path, "[Unit]\nSourcePath=/etc/fstab\n\n[Swap]\nWhat=" + AbsPath(words[0]).str() + "\n");
@@ -218,8 +219,8 @@ Result<CommandOutput> systemctl(FakeSystem& host, const Command& command, bool m
   return exited(0);
 }
 
-/// What a new session of `user` is limited to, for files that hold plain lines of users and of '*': the last line of the
-/// user counts, and lines of the user before those of everybody.
+/// What a new session of `user` is limited to, for files that hold plain lines of users and of '*': the last line of
+/// the user counts, and lines of the user before those of everybody.
 std::pair<std::string, std::string> process_limits(const FakeSystem& host, std::string_view user) {
   std::vector<std::string> paths{"/etc/security/limits.conf"};
   const auto names = host.list(AbsPath("/etc/security/limits.d"));
@@ -257,8 +258,9 @@ Result<CommandOutput> new_session(FakeSystem& host, const Command& command, bool
   const auto row = [](std::string_view a, std::string_view b, std::string_view c, std::string_view d) {
     return fmt::format("{:<26}{:<21}{:<21}{:<10}\n", a, b, c, d);
   };
-  return exited(0, row("Limit", "Soft Limit", "Hard Limit", "Units") + row("Max cpu time", "unlimited", "unlimited", "seconds") +
-                       row("Max processes", soft, hard, "processes") + row("Max open files", "1024", "1048576", "files"));
+  return exited(
+      0, row("Limit", "Soft Limit", "Hard Limit", "Units") + row("Max cpu time", "unlimited", "unlimited", "seconds") +
+             row("Max processes", soft, hard, "processes") + row("Max open files", "1024", "1048576", "files"));
 }
 
 }  // namespace
