@@ -118,7 +118,7 @@ class TextReporter final : public Reporter {
     if (!step.note.empty()) line += indent() + printable(step.note) + "\n";
     for (const Check& check : step.checks)
       if (!check.detail.empty() && (check.verdict == Verdict::fail || check.verdict == Verdict::unknown) &&
-          check.detail != step.note)
+          check.detail != step.note && !(step.error && step.error->text().find(check.detail) != std::string::npos))
         line += indent() + printable(check.property) + ": " + printable(check.detail) + "\n";
     if (!step.diff.empty()) line += diff_lines(step.diff);
     put(line);
