@@ -24,9 +24,8 @@ class Value {
  public:
   using Data = std::variant<Null, bool, std::int64_t, double, std::string, List, Map>;
 
-  Value() = default;
-  explicit Value(Data data, SourcePos at = {}, bool quoted = false)
-      : data_(std::move(data)), at_(at), quoted_(quoted) {}
+  Value();
+  explicit Value(Data data, SourcePos at = {}, bool quoted = false);
 
   const Data& data() const { return data_; }
   Data& data() { return data_; }
@@ -59,5 +58,9 @@ struct Entry {
   SourcePos key_at;
   Value value;
 };
+
+// Defined where Entry is complete: a Value can hold a mapping of them.
+inline Value::Value() = default;
+inline Value::Value(Data data, SourcePos at, bool quoted) : data_(std::move(data)), at_(at), quoted_(quoted) {}
 
 }  // namespace converge::spec
