@@ -87,4 +87,15 @@ Error in_the_way(const AbsPath& path, const PathState& state, std::string_view w
   return error;
 }
 
+Result<ReadAtHome> read_at_home(const SystemView& view, const Place& place, Bytes limit) {
+  auto seen = view.read(place, limit);
+  if (!seen && seen.error().code == Errc::permission && place.as) {
+    auto looked = view.look(place);
+    if (!looked) return std::move(seen).error();
+    return ReadAtHome{{*std::move(looked), {}}, true};
+  }
+  if (!seen) return std::move(seen).error();
+  return ReadAtHome{*std::move(seen), false};
+}
+
 }  // namespace converge

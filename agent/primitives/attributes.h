@@ -39,4 +39,13 @@ Error in_the_way(const AbsPath& path, const PathState& state, std::string_view w
 /// How many bytes of a text file a primitive is ready to read.
 constexpr Bytes text_limit = 16_MiB;
 
+/// What is at a path of a home, read with its user's rights. unreadable: the user may not read it (root left it there,
+/// say), so that only what it is could be told; `seen.content` is empty then.
+struct ReadAtHome {
+  Seen seen;
+  bool unreadable = false;
+};
+/// Without `place.as` a read that is not permitted is an error, as any other failure is.
+Result<ReadAtHome> read_at_home(const SystemView& view, const Place& place, Bytes limit);
+
 }  // namespace converge

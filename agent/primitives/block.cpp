@@ -98,14 +98,9 @@ std::string edited(const Block& p, std::string_view text) {
 ResourceId id(const Block& p) { return "block:" + p.place.path.str() + ":" + p.name; }
 
 Result<Block::State> inspect(const Block& p, const SystemView& view) {
-  auto seen = view.read(p.place, text_limit);
-  if (!seen && seen.error().code == Errc::permission && p.place.as) {
-    auto looked = view.look(p.place);
-    if (!looked) return std::move(seen).error();
-    return Block::State{{*std::move(looked), {}}, true};
-  }
-  if (!seen) return std::move(seen).error();
-  return Block::State{*std::move(seen), false};
+  auto read = read_at_home(view, p.place, text_limit);
+  if (!read) return std::move(read).error();
+  return Block::State{std::move(read->seen), read->unreadable};
 }
 
 Checks compare(const Block& p, const Block::State& state) {

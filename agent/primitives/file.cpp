@@ -10,14 +10,9 @@ namespace converge {
 ResourceId id(const File& p) { return "file:" + p.place.path.str(); }
 
 Result<File::State> inspect(const File& p, const SystemView& view) {
-  auto seen = view.read(p.place, std::max(text_limit, Bytes{p.content.size()}));
-  if (!seen && seen.error().code == Errc::permission && p.place.as) {
-    auto looked = view.look(p.place);
-    if (!looked) return std::move(seen).error();
-    return File::State{{*std::move(looked), {}}, true};
-  }
-  if (!seen) return std::move(seen).error();
-  return File::State{*std::move(seen), false};
+  auto read = read_at_home(view, p.place, std::max(text_limit, Bytes{p.content.size()}));
+  if (!read) return std::move(read).error();
+  return File::State{std::move(read->seen), read->unreadable};
 }
 
 Checks compare(const File& p, const File::State& state) {
