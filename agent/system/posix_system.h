@@ -11,6 +11,7 @@
 
 #include "system/identity.h"
 #include "system/os.h"
+#include "system/replace.h"
 #include "system/resolve.h"
 #include "system/system.h"
 
@@ -64,7 +65,6 @@ class PosixSystem final : public System {
   };
 
   int open_raw(const Place& place, int flags) const;
-  Result<Fd> open(const Place& place, int flags) const;
   Result<Entry> entry_of(const Place& place) const;
   Error explain(int error_number, std::string_view doing, const Place& place) const;
   Error explain_write(int error_number, std::string_view doing, const Place& place, int directory,
@@ -75,7 +75,12 @@ class PosixSystem final : public System {
   Result<std::string> home_of_ours() const;
   std::vector<Result<CommandOutput>> run_commands(const std::vector<Command>& commands) const;
   Status own(int fd, const Place& place, Owner owner) const;
-  Status keep_backup(const AbsPath& path, std::string_view content);
+  /// Gives `temporary` its name, durably. `before` is what was there when we looked, nullptr for nothing; Errc::changed
+  /// if it is another now.
+  Status put_in_place(Temporary& temporary, const Entry& entry, const struct stat* before, std::string_view doing,
+                      const Place& place) const;
+  /// Keeps what is at `place` now, if that is a file and this run has not kept it yet.
+  Status keep_backup(const Place& place);
   Result<Fd> make_path(const AbsPath& directory);
   void forget() const { memory_ = {}; }
 

@@ -1,5 +1,7 @@
 #include "system/system.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/text.h"
@@ -36,6 +38,21 @@ std::string Command::text() const {
     out += '\'';
   }
   return out;
+}
+
+bool may_lie_in_ssh_directory(std::string_view name) {
+  if (name == "config" || name == "known_hosts" || name == "known_hosts.old" || name == "authorized_keys") return true;
+  if (name.starts_with("id_")) return true;
+  const auto mark = name.find(".converge-");
+  return name.starts_with('.') && mark != std::string_view::npos && mark > 0;
+}
+
+Error not_what_we_made(const Place& place) {
+  return {Errc::refused,
+          fmt::format("'{}' belongs to root and does not look like what converge made there", place.path.str()),
+          {},
+          fmt::format("look at it, and if it is theirs: chown {}: {}", place.as ? place.as->name : std::string("USER"),
+                      place.path.str())};
 }
 
 }  // namespace converge
