@@ -51,28 +51,56 @@ Error from_errno(int number) {
   }
 }
 
-/// Root does what these files say: nobody else may be able to write them, or to put others in their place. In a
-/// directory with the sticky bit only an owner can replace a file.
-std::optional<Error> others_could_write(const std::string& path, const struct stat& file) {
-  if (::geteuid() != 0) return std::nullopt;
-  const auto refusal = [](const std::string& what, const std::string& name) {
-    return Error{Errc::refused,
-                 fmt::format("{} can be written by anyone, and what it says is done as root", what),
-                 {},
-                 fmt::format("chmod o-w {}", name)};
-  };
-  if ((file.st_mode & S_IWOTH) != 0) return refusal("it", path);
-  char resolved[PATH_MAX];
-  if (::realpath(path.c_str(), resolved) == nullptr) return from_errno(errno);
-  for (std::string directory = resolved; directory.size() > 1;) {
-    directory.erase(std::max<std::size_t>(directory.rfind('/'), 1));
-    struct stat status {};
-    if (::stat(directory.c_str(), &status) != 0) return from_errno(errno);
-    if ((status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0)
-      return refusal(fmt::format("its directory '{}'", directory), directory);
+/// What these files say is done as root, here or elsewhere: nobody but root and the caller may be able to write them,
+/// or to put others in their place. In a directory with the sticky bit only an owner can replace a file.
+class Trust {
+ public:
+  explicit Trust(std::optional<std::uint32_t> caller) : caller_(caller) {}
+
+  std::optional<Error> objection(const std::string& path, const struct stat& file) const {
+    if (auto error = judge("it", path, file)) return error;
+    // Where the file lies, and where the name does that was asked for: a link may be elsewhere than what it names.
+    const std::size_t slash = path.rfind('/');
+    const std::string asked = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+    char resolved[PATH_MAX];
+    if (::realpath(path.c_str(), resolved) == nullptr) return from_errno(errno);
+    const std::string lies =
+        std::string(resolved).substr(0, std::max<std::size_t>(std::string(resolved).rfind('/'), 1));
+    if (auto error = judge_upwards(lies)) return error;
+    if (::realpath(asked.c_str(), resolved) == nullptr) return from_errno(errno);
+    return lies == resolved ? std::nullopt : judge_upwards(resolved);
   }
-  return std::nullopt;
-}
+
+ private:
+  std::optional<Error> judge_upwards(std::string directory) const {
+    for (;; directory.erase(std::max<std::size_t>(directory.rfind('/'), 1))) {
+      struct stat status {};
+      if (::stat(directory.c_str(), &status) != 0) return from_errno(errno);
+      if (auto error = judge(fmt::format("its directory '{}'", directory), directory, status)) return error;
+      if (directory.size() == 1) return std::nullopt;
+    }
+  }
+
+  std::optional<Error> judge(const std::string& what, const std::string& name, const struct stat& status) const {
+    const auto refusal = [&](std::string problem, std::string hint) {
+      return Error{
+          Errc::refused, fmt::format("{} {}, and what it says is done as root", what, problem), {}, std::move(hint)};
+    };
+    if (status.st_uid != 0 && status.st_uid != ::geteuid() && status.st_uid != caller_)
+      return refusal(fmt::format("belongs to uid {}, neither root nor who runs this", status.st_uid),
+                     fmt::format("have its owner run it with sudo, or: chown root {}", name));
+    if (S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0) return std::nullopt;
+    if ((status.st_mode & S_IWOTH) != 0) return refusal("can be written by anyone", fmt::format("chmod o-w {}", name));
+    // A user's own group has the user's number by custom, and nobody else in it.
+    const bool own_group = status.st_gid == 0 || status.st_gid == status.st_uid;
+    if ((status.st_mode & S_IWGRP) != 0 && !own_group)
+      return refusal(fmt::format("can be written by all of group {}", status.st_gid),
+                     fmt::format("chmod g-w {}", name));
+    return std::nullopt;
+  }
+
+  std::optional<std::uint32_t> caller_;
+};
 
 /// What a directory entry is that is no regular file, in words.
 std::string_view kind_of(mode_t mode) {
@@ -533,6 +561,13 @@ Result<std::vector<std::string>> range(std::string_view text, std::string_view w
 
 }  // namespace
 
+std::optional<std::uint32_t> caller_of_sudo() {
+  const char* text = ::geteuid() == 0 ? std::getenv("SUDO_UID") : nullptr;
+  std::uint64_t uid = 0;
+  if (text == nullptr || !parse_number(std::string_view(text), uid) || uid >= UINT32_MAX) return std::nullopt;
+  return static_cast<std::uint32_t>(uid);
+}
+
 Result<std::string> FileReader::read(const std::string& path) const {
   if (path.find('\0') != std::string::npos) return Error{Errc::invalid, "the path holds a NUL byte", {}, {}};
   // O_NONBLOCK: opening a FIFO without a writer would wait for ever.
@@ -547,7 +582,7 @@ Result<std::string> FileReader::read(const std::string& path) const {
   if (!S_ISREG(status.st_mode))
     return Error{
         Errc::invalid, fmt::format("it is {}, not a file", kind_of(status.st_mode)), {}, "name a regular file"};
-  if (auto untrusted = others_could_write(path, status)) return std::move(*untrusted);
+  if (auto untrusted = Trust(caller).objection(path, status)) return std::move(*untrusted);
   const auto too_big = [&](std::uint64_t size) {
     return Error{Errc::too_big,
                  fmt::format("it has {}, the limit is {}", Bytes{size}.text(), Bytes{max_bytes}.text()),

@@ -1,5 +1,6 @@
 // Ansible's YAML inventory: hosts, groups, and every variable with the place it was written at.
 #pragma once
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -42,12 +43,17 @@ struct Inventory {
       std::string_view host) const;  // with ancestors; parents before children, "all" first
 };
 
+/// The user who had us run as root with sudo(8), from SUDO_UID; nullopt when nobody had.
+std::optional<std::uint32_t> caller_of_sudo();
+
 /// How the loader reaches files of the operator's machine; nothing else in spec/ does. Symbolic links are followed.
 struct FileReader {
   std::size_t max_bytes = 1U << 20U;
+  std::optional<std::uint32_t> caller = caller_of_sudo();  // may own the files, as root and we ourselves may
   /// The bytes of a regular file, at most max_bytes; judged by fstat(2) before anything is read. Errc::not_found,
-  /// permission, too_big, invalid (a directory, FIFO, socket or device), io. Errc::refused when we are root and others
-  /// could write it, or a directory it lies in.
+  /// permission, too_big, invalid (a directory, FIFO, socket or device), io. Errc::refused if it, or a directory it
+  /// lies in, belongs to or can be written by anybody but root, ourselves and the caller (in a directory with the
+  /// sticky bit others may write: they cannot replace it). The group with its owner's number counts as the owner.
   Result<std::string> read(const std::string& path) const;
   /// Names in a directory, sorted, without "." and ".."; Errc::not_found if there is none, invalid if it is no
   /// directory.

@@ -317,5 +317,63 @@ TEST(FileReader, AsRootReadsNothingThatAnyoneCanWrite) {
   }
 }
 
+TEST(FileReader, ReadsOnlyWhatRootOrTheCallerOwns) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const TemporaryTree tree;
+  FileReader files;
+  const std::string path = tree.write("specs/x.yaml", "spec: x\n");
+  for (const char* name : {"specs/x.yaml", "specs", ""}) {
+    ASSERT_EQ(::chown(tree.path(name).c_str(), 1000, 1000), 0);
+    files.caller.reset();
+    const auto read = files.read(path);
+    ASSERT_FALSE(read) << name;
+    EXPECT_EQ(read.error().code, Errc::refused);
+    EXPECT_NE(read.error().message.find("belongs to uid 1000"), std::string::npos) << read.error().message;
+    files.caller = 1000;
+    EXPECT_TRUE(files.read(path)) << "it is the caller's: " << name;
+    files.caller = 1001;
+    EXPECT_FALSE(files.read(path)) << name;
+    ASSERT_EQ(::chown(tree.path(name).c_str(), 0, 0), 0);
+  }
+}
+
+TEST(FileReader, TheCallerIsWhomSudoNames) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  ASSERT_EQ(::setenv("SUDO_UID", "1000", 1), 0);
+  EXPECT_EQ(caller_of_sudo(), 1000U);
+  ASSERT_EQ(::setenv("SUDO_UID", "1000x", 1), 0);
+  EXPECT_EQ(caller_of_sudo(), std::nullopt);
+  ASSERT_EQ(::unsetenv("SUDO_UID"), 0);
+  EXPECT_EQ(caller_of_sudo(), std::nullopt);
+}
+
+TEST(FileReader, AGroupMayWriteOnlyIfItIsTheOwnersOwn) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const TemporaryTree tree;
+  FileReader files;
+  files.caller = 1000;
+  const std::string path = tree.write("specs/x.yaml", "spec: x\n");
+  ASSERT_EQ(::chmod(path.c_str(), 0664), 0);
+  EXPECT_TRUE(files.read(path)) << "root's group";
+  ASSERT_EQ(::chown(path.c_str(), 1000, 1000), 0);
+  EXPECT_TRUE(files.read(path)) << "the caller's own group";
+  ASSERT_EQ(::chown(path.c_str(), 1000, 100), 0);
+  const auto read = files.read(path);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().hint, "chmod g-w " + path);
+}
+
+TEST(FileReader, TheDirectoryOfALinkCountsToo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const TemporaryTree tree;
+  const FileReader files;
+  tree.write("there/x.yaml", "spec: x\n");
+  tree.write("here/y.yaml", "");
+  ASSERT_EQ(::symlink("../there/x.yaml", tree.path("here/x.yaml").c_str()), 0);
+  EXPECT_TRUE(files.read(tree.path("here/x.yaml")));
+  ASSERT_EQ(::chmod(tree.path("here").c_str(), 0777), 0);
+  EXPECT_FALSE(files.read(tree.path("here/x.yaml")));
+}
+
 }  // namespace
 }  // namespace converge::spec
