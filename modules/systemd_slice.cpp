@@ -31,7 +31,7 @@ const std::vector<spec::Field>& fields() {
        .unit = "bytes"},
       {.name = "tasks_max",
        .kind = Kind::text,
-       .doc = "TasksMax: the most threads; a number or infinity",
+       .doc = "TasksMax: the most threads; a number, 10% of what the host can have, or infinity",
        .unit = "threads"},
       {.name = "cpu_quota",
        .kind = Kind::text,
@@ -61,8 +61,9 @@ struct Amount {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/// A share of `memory` in whole pages, as systemd's physical_memory_scale(): "50%", "12.5%", to the hundredth.
-Result<Amount> parse_percent(std::string_view text, const Facts& facts) {
+/// systemd's parse_permyriad(): "50%", "12.5%", to the hundredth, as ten thousandths of `whole_of`.
+Result<std::uint64_t> parse_share(std::string_view text, std::string_view whole_of) {
+  text.remove_suffix(1);
   const auto dot = text.find('.');
   const auto whole_text = text.substr(0, dot);
   const auto rest = dot == std::string_view::npos ? std::string_view() : text.substr(dot + 1);
@@ -70,18 +71,43 @@ Result<Amount> parse_percent(std::string_view text, const Facts& facts) {
   const bool number = parse_number(whole_text, whole) && rest.size() <= 2 &&
                       (dot == std::string_view::npos || parse_number(rest, hundredths));
   if (!number || whole > 100)
-    return Error{Errc::invalid, fmt::format("'{}%' is no share of the memory", text), {}, "write 50%"};
+    return Error{Errc::invalid, fmt::format("'{}%' is no share of {}", text, whole_of), {}, "write 50%"};
   if (rest.size() == 1) hundredths *= 10;
   const auto permyriad = whole * 100 + hundredths;
-  if (permyriad == 0 || permyriad > 10'000) {
-    return Error{
-        Errc::invalid, fmt::format("'{}%' is no share of the memory", text), {}, "write more than 0% and at most 100%"};
-  }
+  if (permyriad == 0 || permyriad > 10'000)
+    return Error{Errc::invalid,
+                 fmt::format("'{}%' is no share of {}", text, whole_of),
+                 {},
+                 "write more than 0% and at most 100%"};
+  return permyriad;
+}
+
+/// A share of the memory in whole pages, as systemd's physical_memory_scale().
+Result<Amount> parse_percent(std::string_view text, const Facts& facts) {
+  const auto permyriad = parse_share(text, "the memory");
+  if (!permyriad) return permyriad.error();
   if (facts.memory.count == 0)
     return Error{Errc::unsupported, "the size of this host's memory is not known", {}, "write bytes"};
   const auto page = facts.page_size == 0 ? 4096 : facts.page_size;
   const auto pages = facts.memory.count / page;
-  return Amount{pages * permyriad / 10'000 * page, page};
+  return Amount{pages * *permyriad / 10'000 * page, page};
+}
+
+/// systemd's TasksMax: a number, or a share of system_tasks_max(), which rounds down.
+Result<Amount> parse_tasks(std::string_view text, const Facts& facts) {
+  std::uint64_t number = 0;
+  if (parse_number(text, number) && number > 0) return Amount{number, 0};
+  if (!text.ends_with('%'))
+    return Error{Errc::invalid,
+                 fmt::format("'{}' is no number of threads", text),
+                 {},
+                 "write a number above 0, a share like 10%, or infinity"};
+  const auto permyriad = parse_share(text, "the threads");
+  if (!permyriad) return permyriad.error();
+  if (facts.most_tasks == 0)
+    return Error{
+        Errc::unsupported, "how many threads this host can have is not known", {}, "write the number of threads"};
+  return Amount{facts.most_tasks * *permyriad / 10'000, 1};
 }
 
 /// systemd's parse_size() to the base of 1024: "1500M", "1.5G", "1G512M", "1500 M". Anything it would log and ignore,
@@ -162,21 +188,10 @@ Result<Amount> parse_quota(std::string_view text) {
 Result<Amount> parse_amount(std::string_view key, std::string_view text, const Facts& facts) {
   if (key == "CPUQuota") return parse_quota(text);
   if (text == "infinity") return Amount{};
-  if (key == "TasksMax") {
-    std::uint64_t number = 0;
-    if (parse_number(text, number) && number > 0) return Amount{number, 0};
-    if (text.ends_with('%')) {
-      return Error{Errc::invalid,
-                   fmt::format("'{}' is another number of threads on every host", text),
-                   {},
-                   "write the number of threads"};
-    }
-    return Error{
-        Errc::invalid, fmt::format("'{}' is no number of threads", text), {}, "write a number above 0, or infinity"};
-  }
+  if (key == "TasksMax") return parse_tasks(text, facts);
   if (text.empty())
     return Error{Errc::invalid, "an empty value is no limit", {}, "leave the key out, or write infinity"};
-  if (text.ends_with('%')) return parse_percent(text.substr(0, text.size() - 1), facts);
+  if (text.ends_with('%')) return parse_percent(text, facts);
   auto amount = parse_size(text);
   if (!amount) return amount;
   if (*amount->number == 0 && key != "MemorySwapMax") {

@@ -111,6 +111,33 @@ Bytes memory_of(const SystemView& view) {
   return {};
 }
 
+/// systemd's system_tasks_max(): the least of threads-max, pid_max without the PID 0, and pids.max of the cgroup that
+/// is the root here (a machine's own root has none; a container's may have).
+std::uint64_t most_tasks_of(const SystemView& view) {
+  const auto number = [&](const std::string& path) -> std::optional<std::uint64_t> {
+    std::uint64_t value = 0;
+    if (!parse_number(trim(small_file(view, path)), value)) return std::nullopt;
+    return value;
+  };
+  const auto threads = number("/proc/sys/kernel/threads-max"), pids = number("/proc/sys/kernel/pid_max");
+  if (!threads || !pids || *pids == 0) return 0;
+  std::uint64_t most = std::min(*threads, *pids - 1);
+  const std::string groups = small_file(view, "/proc/1/cgroup");
+  for (const auto raw : split_lines(groups)) {
+    const auto line = split(without_ending(raw), ':');
+    if (line.size() != 3) continue;
+    const bool unified = line[0] == "0" && line[1].empty();
+    if (!unified && line[1] != "pids") continue;
+    std::string root(line[2]);
+    for (const std::string_view own : {"/init.scope", "/system.slice"})
+      if (root.ends_with(own)) root.erase(root.size() - own.size());
+    if (root == "/") root.clear();
+    const auto limit = number((unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/pids") + root + "/pids.max");
+    if (limit) most = std::min(most, *limit);
+  }
+  return most;
+}
+
 std::vector<std::string> own_addresses() {
   std::vector<std::string> addresses;
   ifaddrs* list = nullptr;
@@ -182,6 +209,7 @@ Result<Facts> gather_facts(const SystemView& view) {
     const long cpus = ::sysconf(_SC_NPROCESSORS_ONLN);
     facts.cpus = cpus > 0 ? static_cast<std::uint64_t>(cpus) : 0;
     facts.memory = memory_of(view);
+    facts.most_tasks = most_tasks_of(view);
     facts.addresses = own_addresses();
   }
 

@@ -19,8 +19,9 @@ struct Facts {
   std::uint64_t cpus = 0;
   Bytes memory;
   std::uint64_t page_size = 4096;
-  bool live = true;                                          // false under --root
-  bool privileged = true;                                    // effective uid 0
+  std::uint64_t most_tasks = 0;  // the most threads there can be, as systemd counts them; 0: not known
+  bool live = true;              // false under --root
+  bool privileged = true;        // effective uid 0
   std::map<std::string, Person, std::less<>> users;          // all of /etc/passwd, plus those asked for through getent
   std::map<std::string, std::uint32_t, std::less<>> groups;  // all of /etc/group: name, gid
   std::vector<std::string> addresses;                        // of this machine's interfaces, for "is that host me?"

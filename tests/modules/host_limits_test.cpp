@@ -128,7 +128,18 @@ TEST(SystemdSliceModule, ReadsSizesAsSystemdDoes) {
   EXPECT_EQ(loads("memory_swap_max", "0"), "0");
   EXPECT_EQ(loads("tasks_max", "512"), "512");
   EXPECT_EQ(loads("tasks_max", "infinity"), "infinity");
-  for (const std::string text : {"0", "1K", "10%", "abc"}) EXPECT_EQ(loads("tasks_max", text), "") << text;
+  EXPECT_EQ(loads("tasks_max", "10%"), "3123");
+  EXPECT_EQ(loads("tasks_max", "33.33%"), "10410");
+  EXPECT_EQ(loads("tasks_max", "100%"), "31234");
+  for (const std::string text : {"0", "1K", "0%", "101%", "%", "10 %", "1.234%", "abc"})
+    EXPECT_EQ(loads("tasks_max", text), "") << text;
+}
+
+TEST(SystemdSliceModule, AShareOfAnUnknownNumberOfThreadsIsRefused) {
+  auto host = facts();
+  host.most_tasks = 0;
+  EXPECT_FALSE(Rendering("systemd_slice", "{user: tegwick, tasks_max: \"10%\"}", host).said.empty());
+  EXPECT_TRUE(Rendering("systemd_slice", "{user: tegwick, tasks_max: 512}", host).said.empty());
 }
 
 TEST(SystemdSliceModule, ReadsSharesOfTheProcessorsAsSystemdDoes) {

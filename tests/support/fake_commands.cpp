@@ -479,6 +479,7 @@ Facts fake_facts(const FakeSystem& host) {
   facts.cpus = 4;
   facts.memory = 8_GiB;
   facts.page_size = host.pages_of;
+  facts.most_tasks = 31'234;
   facts.live = host.live;
   facts.privileged = host.privileged;
   facts.users = host.people();

@@ -74,6 +74,25 @@ TEST(Facts, AContainerSaysItsKind) {
   EXPECT_EQ(gather_facts(host)->container, "systemd-nspawn");
 }
 
+TEST(Facts, TheMostTasksAreTheLeastOfThreeLimits) {
+  FakeSystem host;
+  host.put_file("/etc/passwd", "");
+  EXPECT_EQ(gather_facts(host)->most_tasks, 0U) << "not known is no number";
+  host.put_file("/proc/sys/kernel/threads-max", "30000\n");
+  host.put_file("/proc/sys/kernel/pid_max", "4194304\n");
+  EXPECT_EQ(gather_facts(host)->most_tasks, 30'000U);
+  host.put_file("/proc/sys/kernel/pid_max", "20000\n");
+  EXPECT_EQ(gather_facts(host)->most_tasks, 19'999U) << "there is no PID 0";
+  host.put_file("/proc/1/cgroup", "0::/machine.slice/a.scope/init.scope\n");
+  host.put_file("/sys/fs/cgroup/machine.slice/a.scope/pids.max", "max\n");
+  EXPECT_EQ(gather_facts(host)->most_tasks, 19'999U);
+  host.put_file("/sys/fs/cgroup/machine.slice/a.scope/pids.max", "16384\n");
+  EXPECT_EQ(gather_facts(host)->most_tasks, 16'384U);
+  host.put_file("/proc/1/cgroup", "8:pids:/init.scope\n1:name=systemd:/init.scope\n");
+  host.put_file("/sys/fs/cgroup/pids/pids.max", "500\n");
+  EXPECT_EQ(gather_facts(host)->most_tasks, 500U) << "cgroup v1";
+}
+
 TEST(Facts, UnreadablePasswdIsAnError) {
   FakeSystem host;
   host.put_file("/etc/passwd", "");
