@@ -267,9 +267,7 @@ class Evaluator {
     }
     auto parameters = scope_.templates().evaluate_tree(raw.parameters, scope_.scope(), diagnostics_);
     auto name = text(raw.name, raw.at);
-    if (!parameters || !name ||
-        !evaluate_keys(raw.parameters, *parameters, scope_.templates(), scope_.scope(), diagnostics_))
-      return false;
+    if (!parameters || !name) return false;
     if (!parameters->is_null() && parameters->map() == nullptr) {
       complain(diagnostics_, raw.parameters.at(),
                fmt::format("the parameters of '{}' must be a mapping, not a {}", raw.module, parameters->kind()));

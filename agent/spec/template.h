@@ -29,13 +29,11 @@ struct Template;  // parsed
 ///
 /// The language is Go's text/template with the Sprig functions that are pure (functions.h lists them), and bare names
 /// for variables: {{ swap_size_gb }}, {{ .Vars.swap_size_gb }}, {{ .Facts.init }}, {{ item.name }}; pipelines,
-/// parentheses, literals, {{ $x := 1 }} and {{ $x = 2 }}; {{ if }} {{ else if }} {{ else }} {{ range $i, $x := }} {{
-/// break }} {{ continue }}
-/// {{ with }} {{ end }}, {{- trims -}}, {{/* comments */}}. Differences: an undefined name is a diagnostic at its
-/// place, never "", unless `default`, `coalesce`, `required` or `defined` takes it; lists and mappings print as JSON;
-/// `seq` makes a list; conversions that fail are errors, not 0; `default` keeps
-/// a false or a 0 that was given. Output above 1 MiB or more than 100 000 steps: a
-/// diagnostic.
+/// parentheses, literals, {{ $x := 1 }} and {{ $x = 2 }}; {{ if }} {{ else if }} {{ else }} {{ range $i, $x := list }}
+/// {{ break }} {{ continue }} {{ with }} {{ end }}, {{- trims -}}, {{/* comments */}}. Differences: an undefined name
+/// is a diagnostic at its place, never "", unless `default`, `coalesce`, `required` or `defined` takes it; lists and
+/// mappings print as JSON; `seq` makes a list; conversions that fail are errors, not 0; `default` keeps a false or a 0
+/// that was given. Output above 1 MiB or more than 100 000 steps: a diagnostic.
 class Templates {
  public:
   Templates();
@@ -47,12 +45,15 @@ class Templates {
   /// place of `scalar`. Otherwise text with every `{{ }}` replaced; a string made here counts as quoted. What holds no
   /// template is returned as it is. nullopt after a diagnostic.
   std::optional<Value> evaluate(const Value& scalar, const Scope& scope, Diagnostics& diagnostics);
-  /// Evaluates every scalar of a tree (not the keys); all mistakes are reported.
+  /// Evaluates every scalar of a tree, and its keys: {"{{ registry }}": ...}. What comes out of a `{{ }}` is not looked
+  /// into again. All mistakes are reported, a key that is no text or is made twice among them.
   std::optional<Value> evaluate_tree(const Value& value, const Scope& scope, Diagnostics& diagnostics);
   /// A file rendered from a template: positions are those of `source`.
   std::optional<std::string> render(const Source& source, const Scope& scope, Diagnostics& diagnostics);
 
  private:
+  std::optional<std::string> evaluate_key(const Entry& entry, const Scope& scope, Diagnostics& diagnostics);
+
   struct Cache;
   std::unique_ptr<Cache> cache_;
 };

@@ -161,44 +161,6 @@ std::optional<Map> parse_extra_vars(const std::vector<std::string>& arguments, c
   return out;
 }
 
-bool evaluate_keys(const Value& written, Value& value, Templates& templates, const Scope& scope,
-                   Diagnostics& diagnostics) {
-  bool ok = true;
-  if (const List* from = written.list()) {
-    List* to = std::get_if<List>(&value.data());
-    for (std::size_t i = 0; to != nullptr && i < std::min(from->size(), to->size()); ++i)
-      ok = evaluate_keys((*from)[i], (*to)[i], templates, scope, diagnostics) && ok;
-  }
-  const Map* from = written.map();
-  Map* to = from == nullptr ? nullptr : std::get_if<Map>(&value.data());
-  if (to == nullptr) return ok;
-  bool renamed = false;
-  for (std::size_t i = 0; i < std::min(from->size(), to->size()); ++i) {
-    const Entry& entry = (*from)[i];
-    ok = evaluate_keys(entry.value, (*to)[i].value, templates, scope, diagnostics) && ok;
-    if (!has_template(entry.key)) continue;
-    const auto key = templates.evaluate(Value(entry.key, entry.key_at, true), scope, diagnostics);
-    if (!key) {
-      ok = false;
-    } else if (key->is_null() || key->list() != nullptr || key->map() != nullptr) {
-      diagnostics.push_back(
-          {entry.key_at, fmt::format("a key must be text, not a {}", key->kind()), {}, Severity::error});
-      ok = false;
-    } else {
-      (*to)[i].key = key->text();
-      renamed = true;
-    }
-  }
-  if (!renamed) return ok;
-  std::set<std::string_view> seen;
-  for (const Entry& entry : *to)
-    if (!seen.insert(entry.key).second) {
-      diagnostics.push_back({entry.key_at, fmt::format("the key '{}' is made twice", entry.key), {}, Severity::error});
-      ok = false;
-    }
-  return ok;
-}
-
 struct VariableScope::State {
   State(const Variables& all, const Value& known, Diagnostics& complaints)
       : variables(all), facts(known), diagnostics(complaints) {}
@@ -245,7 +207,6 @@ struct VariableScope::State {
     open.push_back(name);
     const std::size_t before = local_reads;
     auto value = templates.evaluate_tree(written, scope, diagnostics);
-    if (value && !evaluate_keys(written, *value, templates, scope, diagnostics)) value.reset();
     open.pop_back();
     auto& cache = local_reads == before ? evaluated : per_item;
     return &cache.insert_or_assign(name, value ? std::move(*value) : Value({}, written.at())).first->second;

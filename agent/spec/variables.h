@@ -32,11 +32,6 @@ Variables merge_variables(const Inventory& inventory, std::string_view host, con
 std::optional<Map> parse_extra_vars(const std::vector<std::string>& arguments, const FileReader& files,
                                     Sources& sources, Diagnostics& diagnostics);
 
-/// Gives the keys of `value`, which evaluate_tree() made of `written`, their values: {"{{ registry }}": ...}. Keys that
-/// come out of a variable were evaluated with it. False after a diagnostic (a key that is no text, a key made twice).
-bool evaluate_keys(const Value& written, Value& value, Templates& templates, const Scope& scope,
-                   Diagnostics& diagnostics);
-
 /// A scope over `variables` and `facts` (a mapping: {"init": "systemd", ...}) that evaluates variables on first use:
 /// one that nobody uses may hold an undefined name without harm. Variables may use each other; a cycle is a diagnostic
 /// ("'a' needs 'b' needs 'a'"). A variable that failed reads as null, and has been reported once. The references must

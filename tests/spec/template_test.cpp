@@ -333,6 +333,18 @@ TEST_F(Templating, EvaluatesTreesAndReportsAllMistakes) {
   EXPECT_EQ(made->find("a")->at().line, 1);
 }
 
+TEST_F(Templating, EvaluatesKeysWithTheTreeAndReportsTheirMistakesToo) {
+  const Source good{"g.yaml", "\"{{ name }}-a\": {\"{{ size }}\": \"{{ name }}\"}\n"};
+  Diagnostics diagnostics;
+  const std::optional<Value> made = evaluate_tree(parsed(good), scope_, diagnostics);
+  ASSERT_TRUE(made);
+  EXPECT_EQ(write_json(*made), R"({"web-a":{"4":"web"}})");
+  const Source bad{"b.yaml", "\"{{ nope }}\": \"{{ nada }}\"\nb: {\"{{ name }}\": 1, web: 2}\n"};
+  EXPECT_FALSE(evaluate_tree(parsed(bad), scope_, diagnostics));
+  ASSERT_EQ(diagnostics.size(), 3U);
+  EXPECT_EQ(diagnostics[2].message, "the key 'web' is made twice");
+}
+
 TEST_F(Templating, RendersAFile) {
   const Source source{"x.conf", "size {{ size }}\n{{- range users }}\n{{ .name }}\n{{- end }}\nend\n"};
   Diagnostics diagnostics;
