@@ -168,8 +168,52 @@ Result<FileSystem> PosixSystem::file_system(const AbsPath& path) const {
   const auto unit = static_cast<std::uint64_t>(fs.f_frsize > 0 ? fs.f_frsize : fs.f_bsize);
   out.available = Bytes{fs.f_bavail * unit};
   out.total = Bytes{fs.f_blocks * unit};
+  out.unused = Bytes{fs.f_bfree * unit};
   out.read_only = (static_cast<unsigned long>(fs.f_flags) & ST_RDONLY) != 0;
   return out;
+}
+
+Result<std::optional<FileStatus>> PosixSystem::status(const AbsPath& path) const {
+  using Answer = std::optional<FileStatus>;
+  const int raw = resolver_.open(path, O_PATH | O_NOFOLLOW);
+  if (raw == -ENOENT || raw == -ENOTDIR) return Answer(std::nullopt);
+  if (raw < 0) return explain(-raw, "look at", path);
+  const Fd fd(raw);
+  struct stat st = {};
+  if (::fstat(fd.get(), &st) != 0) return explain(errno, "look at", path);
+  const PathState state = state_of(fd.get(), st);
+  FileStatus out;
+  out.kind = kind_of(state);
+  out.mode = Mode{st.st_mode & 07777U};
+  if (privileged_ || live_) out.owner = Owner{st.st_uid, st.st_gid};
+  out.size = Bytes{static_cast<std::uint64_t>(st.st_size)};
+  if (const auto* link = std::get_if<Symlink>(&state)) out.target = link->target;
+  return Answer(std::move(out));
+}
+
+Result<bool> PosixSystem::stream(const AbsPath& path, const TakePiece& take) const {
+  // What it is comes first: opening a device or a pipe can change it.
+  const int looked = resolver_.open(path, O_PATH);
+  if (looked == -ENOENT || looked == -ENOTDIR) return false;
+  if (looked < 0) return explain(-looked, "read", path);
+  const Fd known(looked);
+  struct stat st = {};
+  if (::fstat(known.get(), &st) != 0) return explain(errno, "read", path);
+  if (!S_ISREG(st.st_mode)) {
+    return Error{
+        Errc::invalid, fmt::format("{} is a {}, not a file", show(path), kind_of(state_of(known.get(), st))), {}, {}};
+  }
+  const int raw = resolver_.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (raw < 0) return explain(-raw, "read", path);
+  const Fd fd(raw);
+  // Small enough for the cache of a core, large enough for the cost of a call not to count.
+  std::string buffer(st.st_size > 0 && st.st_size < 131072 ? static_cast<std::size_t>(st.st_size) + 1 : 131072, '\0');
+  for (;;) {
+    const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return explain(errno, "read", path);
+    if (n == 0 || !take(std::string_view(buffer).substr(0, static_cast<std::size_t>(n)))) return true;
+  }
 }
 
 }  // namespace converge

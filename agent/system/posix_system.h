@@ -33,6 +33,14 @@ class PosixSystem final : public System {
   Result<SwapFileLook> look_swap(const AbsPath& path) const override;
   Result<FileSystem> file_system(const AbsPath& path) const override;
   Result<std::optional<KeptFile>> newest_backup(const AbsPath& path) const override;
+  Result<std::optional<FileStatus>> status(const AbsPath& path) const override;
+  Result<bool> stream(const AbsPath& path, const TakePiece& take) const override;
+  Result<std::vector<NetworkInterface>> interfaces() const override;
+  Result<Reached> dial(const DialRequest& request) const override;
+  Result<DnsAnswer> ask_dns(const DnsRequest& request) const override;
+  Result<HttpAnswer> http(const HttpRequest& request) const override;
+  void together(const std::vector<std::function<void()>>& jobs) const override;
+  void pause(std::chrono::milliseconds time) const override;
   Timestamp now() const override;
   std::uint64_t page_size() const override;
   bool is_live() const override { return live_; }

@@ -43,7 +43,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::array<const char*, 4> search_path = {"/usr/sbin", "/usr/bin", "/sbin", "/bin"};
 constexpr const char* search_path_text = "/usr/sbin:/usr/bin:/sbin:/bin";
-constexpr std::size_t head_limit = std::size_t{256} << 10U;
 constexpr std::size_t tail_limit = std::size_t{64} << 10U;
 constexpr std::chrono::milliseconds kill_after{2000};
 // A daemon started by the command may hold its stdout open for ever: what came until shortly after the end is the
@@ -124,7 +123,8 @@ struct Prepare : bp::extend::handler {
       if (real_group != who->gid || effective_group != who->gid || saved_group != who->gid) return "become the group";
       if (who->uid != 0 && ::setresuid(static_cast<uid_t>(-1), 0, static_cast<uid_t>(-1)) == 0) return "give up root";
     }
-    if (::chdir("/") != 0) return "change to /";
+    if (::chdir(launch->command->directory ? launch->command->directory->str().c_str() : "/") != 0)
+      return "change to its working directory";
     ::umask(022);
     struct sigaction standard = {};
     standard.sa_handler = SIG_DFL;
@@ -203,6 +203,8 @@ Result<std::unique_ptr<Running>> start(const Launch& launch, std::size_t index) 
   auto running = std::make_unique<Running>();
   running->index = index;
   running->command = &command;
+  running->captured_out = Capture(command.keep);
+  running->captured_err = Capture(command.keep);
   std::error_code failed;
   try {
     bp::environment environment;
@@ -292,8 +294,10 @@ Result<CommandOutput> answer(const Running& running) {
   }
   CommandOutput output;
   output.exit_code = WIFSIGNALED(running.status) ? 128 + WTERMSIG(running.status) : WEXITSTATUS(running.status);
+  output.signal = WIFSIGNALED(running.status) ? WTERMSIG(running.status) : 0;
   output.out = running.captured_out.text();
   output.err = running.captured_err.text();
+  output.cut = running.captured_out.cut() || running.captured_err.cut();
   return output;
 }
 
@@ -351,8 +355,12 @@ void wait_for_any(std::vector<std::unique_ptr<Running>>& active) {
 
 }  // namespace
 
+Capture::Capture(Bytes keep) : head_limit_(keep.count > tail_limit ? keep.count - tail_limit : 0) {}
+
+bool Capture::cut() const { return dropped_ != 0 || tail_.size() > tail_limit; }
+
 void Capture::add(std::string_view bytes) {
-  const std::size_t to_head = std::min(bytes.size(), head_limit - head_.size());
+  const std::size_t to_head = std::min(bytes.size(), head_limit_ - head_.size());
   head_.append(bytes.substr(0, to_head));
   tail_.append(bytes.substr(to_head));
   if (tail_.size() > 2 * tail_limit) {
@@ -362,7 +370,7 @@ void Capture::add(std::string_view bytes) {
 }
 
 std::string Capture::text() const {
-  if (dropped_ == 0 && tail_.size() <= tail_limit) return head_ + tail_;
+  if (!cut()) return head_ + tail_;
   const std::size_t excess = tail_.size() > tail_limit ? tail_.size() - tail_limit : 0;
   return head_ + fmt::format("\n... {} bytes left out ...\n", dropped_ + excess) + tail_.substr(excess);
 }

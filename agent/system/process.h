@@ -23,14 +23,18 @@ struct Launch {
 /// got TERM at the deadline and KILL two seconds later. A process left behind in the background is not waited for.
 std::vector<Result<CommandOutput>> run_all(const std::vector<Launch>& launches, std::size_t parallel);
 
-/// Keeps the first 256 KiB and the last 64 KiB of what is added.
+/// Keeps the beginning of what is added, and its last 64 KiB.
 class Capture {
  public:
+  /// `keep` counts both; at least 64 KiB are kept.
+  explicit Capture(Bytes keep = Command().keep);
   void add(std::string_view bytes);
   /// What was kept, with a line saying how much is missing between head and tail.
   std::string text() const;
+  bool cut() const;  // something is missing
 
  private:
+  std::size_t head_limit_;
   std::string head_, tail_;
   std::size_t dropped_ = 0;
 };

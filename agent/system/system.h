@@ -64,6 +64,30 @@ struct Seen {
   std::string content;  // empty unless state is RegularFile
 };
 
+/// What lstat(2) says of a path that is there.
+struct FileStatus {
+  std::string kind;  // as kind_of()
+  Mode mode;         // with the set-id and sticky bits
+  std::optional<Owner> owner;
+  Bytes size;
+  std::string target;  // of a symlink
+};
+
+/// Takes a piece of a text; false: enough has been seen.
+using TakePiece = std::function<bool(std::string_view piece)>;
+
+struct NetworkInterface {
+  std::string name;
+  std::vector<std::string> addresses;  // "192.0.2.1/24", "fe80::1/64", sorted
+};
+
+struct DialRequest;
+struct DnsRequest;
+struct DnsAnswer;
+struct HttpRequest;
+struct HttpAnswer;
+enum class Reached : int;
+
 // ---- commands --------------------------------------------------------------------------------------------------
 /// A program to run. argv[0] is a name looked up in /usr/sbin:/usr/bin:/sbin:/bin (of the host) or an absolute path.
 /// Environment: PATH, LC_ALL=C, HOME and `environment`; nothing is inherited. Working directory "/". stdin is `input`.
@@ -73,12 +97,16 @@ struct Command {
   std::chrono::milliseconds deadline{30'000};  // then its process group gets TERM, and KILL
   std::optional<Person> as;                    // run with this user's uid, gid and groups; nullopt: ours
   std::vector<std::pair<std::string, std::string>> environment;
+  std::optional<AbsPath> directory = std::nullopt;  // the working directory; "/" otherwise
+  Bytes keep = Bytes{320U << 10U};                  // of each output stream, the last 64 KiB of it being its tail
   bool operator==(const Command&) const = default;
   std::string text() const;  // argv for people, quoted where needed
 };
 struct CommandOutput {
   int exit_code = 0;     // 128 + signal when it was killed by one
-  std::string out, err;  // each capped at 320 KiB (256 KiB head, 64 KiB tail, a notice between)
+  std::string out, err;  // each capped at Command::keep (head, a notice, tail)
+  bool cut = false;      // one of them was longer
+  int signal = 0;        // what killed it, or 0
 };
 
 // ---- systemd ---------------------------------------------------------------------------------------------------
@@ -103,6 +131,7 @@ struct FileSystem {
   std::string type;        // "ext4", "xfs", "btrfs", "tmpfs", "overlay", "nfs", "zfs", "fuse", or "0x..." if unknown
   Bytes available, total;  // f_bavail and f_blocks times f_frsize
   bool read_only = false;
+  Bytes unused;  // f_bfree: what root could still use
 };
 struct SwapFileRequest {
   AbsPath path;      // where the file will stand
@@ -147,6 +176,24 @@ class SystemView {
   virtual Result<std::optional<KeptFile>> newest_backup(const AbsPath& /*path*/) const {
     return std::optional<KeptFile>();
   }
+
+  /// lstat(2) of a path; nullopt if nothing is there. By look() where nothing better is known.
+  virtual Result<std::optional<FileStatus>> status(const AbsPath& path) const;
+  /// Hands over the bytes of the regular file `path` leads to (symlinks are followed) piece by piece, in bounded memory.
+  /// False: nothing is there. Errc::invalid: it is no regular file.
+  virtual Result<bool> stream(const AbsPath& path, const TakePiece& take) const;
+  /// The network interfaces that are up or have an address, by name.
+  virtual Result<std::vector<NetworkInterface>> interfaces() const;
+
+  // What other hosts and services answer (system/network.h); Errc::unsupported for a directory tree.
+  virtual Result<Reached> dial(const DialRequest& request) const;
+  virtual Result<DnsAnswer> ask_dns(const DnsRequest& request) const;
+  virtual Result<HttpAnswer> http(const HttpRequest& request) const;
+  /// Runs jobs that only ask the network, at the same time where possible; returns when all have ended. A job must not
+  /// touch what another one does.
+  virtual void together(const std::vector<std::function<void()>>& jobs) const;
+  /// Waits before something is looked at again.
+  virtual void pause(std::chrono::milliseconds /*time*/) const {}
 
   virtual Timestamp now() const = 0;
   virtual std::uint64_t page_size() const = 0;

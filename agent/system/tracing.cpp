@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "core/text.h"
+#include "system/network.h"
 
 namespace converge {
 namespace {
@@ -37,6 +38,12 @@ std::string answer(const std::optional<std::uint32_t>& gid) { return gid ? fmt::
 std::string answer(const SwapFileLook& look) { return kind_of(look.state); }
 std::string answer(const FileSystem& fs) { return fmt::format("{}, {} available", fs.type, fs.available.text()); }
 std::string answer(const std::optional<KeptFile>& kept) { return kept ? printable(kept->at.str()) : "none"; }
+std::string answer(const std::optional<FileStatus>& status) { return status ? status->kind : "absent"; }
+std::string answer(bool there) { return there ? "read" : "absent"; }
+std::string answer(const std::vector<NetworkInterface>& all) { return fmt::format("{} interfaces", all.size()); }
+std::string answer(Reached reached) { return std::string(name_of(reached)); }
+std::string answer(const DnsAnswer& dns) { return fmt::format("{} records", dns.records.size()); }
+std::string answer(const HttpAnswer& http) { return fmt::format("status {}", http.status); }
 std::string answer(const Done&) { return "done"; }
 
 /// Runs `call` and says what came of it.
@@ -59,6 +66,24 @@ Result<Seen> TracingSystem::read(const Place& place, Bytes limit) const {
 }
 Result<std::optional<std::vector<std::string>>> TracingSystem::list(const Place& place) const {
   return traced(say_, "list " + show(place), [&] { return inner_.list(place); });
+}
+Result<std::optional<FileStatus>> TracingSystem::status(const AbsPath& path) const {
+  return traced(say_, "status " + printable(path.str()), [&] { return inner_.status(path); });
+}
+Result<bool> TracingSystem::stream(const AbsPath& path, const TakePiece& take) const {
+  return traced(say_, "stream " + printable(path.str()), [&] { return inner_.stream(path, take); });
+}
+Result<std::vector<NetworkInterface>> TracingSystem::interfaces() const {
+  return traced(say_, "interfaces", [&] { return inner_.interfaces(); });
+}
+Result<Reached> TracingSystem::dial(const DialRequest& request) const {
+  return traced(say_, "dial " + printable(request.address), [&] { return inner_.dial(request); });
+}
+Result<DnsAnswer> TracingSystem::ask_dns(const DnsRequest& request) const {
+  return traced(say_, "dns " + printable(request.name), [&] { return inner_.ask_dns(request); });
+}
+Result<HttpAnswer> TracingSystem::http(const HttpRequest& request) const {
+  return traced(say_, "http " + printable(without_password(request.url)), [&] { return inner_.http(request); });
 }
 Result<CommandOutput> TracingSystem::query(const Command& command) const {
   return traced(say_, "query " + show(command), [&] { return inner_.query(command); });

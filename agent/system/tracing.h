@@ -24,6 +24,14 @@ class TracingSystem final : public System {
   Result<SwapFileLook> look_swap(const AbsPath& path) const override;
   Result<FileSystem> file_system(const AbsPath& path) const override;
   Result<std::optional<KeptFile>> newest_backup(const AbsPath& path) const override;
+  Result<std::optional<FileStatus>> status(const AbsPath& path) const override;
+  Result<bool> stream(const AbsPath& path, const TakePiece& take) const override;
+  Result<std::vector<NetworkInterface>> interfaces() const override;
+  Result<Reached> dial(const DialRequest& request) const override;
+  Result<DnsAnswer> ask_dns(const DnsRequest& request) const override;
+  Result<HttpAnswer> http(const HttpRequest& request) const override;
+  void together(const std::vector<std::function<void()>>& jobs) const override { inner_.together(jobs); }
+  void pause(std::chrono::milliseconds time) const override { inner_.pause(time); }
   Timestamp now() const override { return inner_.now(); }
   std::uint64_t page_size() const override { return inner_.page_size(); }
   bool is_live() const override { return inner_.is_live(); }
