@@ -1,43 +1,18 @@
 // fstab(5) as we read it against libmount, over generated files. Skipped where there is no findmnt(8).
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 #include <random>
 
 #include "core/text.h"
 #include "primitives/fstab_entry.h"
+#include "tests/primitives/differential.h"
 
 namespace converge {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A file of its own in a directory that goes with it.
-struct Scratch {
-  fs::path directory;
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "converge-fstab-XXXXXX").string();
-    if (::mkdtemp(name.data()) != nullptr) directory = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    if (!directory.empty()) fs::remove_all(directory, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-};
-
-std::string output_of(const std::string& command) {
-  std::string out;
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
-  if (!pipe) return out;
-  char buffer[4096];
-  for (std::size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, pipe.get())) > 0;) out.append(buffer, n);
-  return out;
-}
 
 /// findmnt --pairs escapes as \xNN.
 std::string unescaped(std::string_view text) {
@@ -108,10 +83,10 @@ std::string generated(std::mt19937& random) {
 }
 
 TEST(FstabDifferential, EveryEntryIsReadAsLibmountReadsIt) {
-  if (output_of("command -v findmnt").empty()) GTEST_SKIP() << "there is no findmnt here";
+  if (!is_installed("findmnt")) GTEST_SKIP() << "there is no findmnt here";
   const Scratch scratch;
-  ASSERT_FALSE(scratch.directory.empty());
-  const auto file = scratch.directory / "fstab";
+  ASSERT_FALSE(scratch.path.empty());
+  const auto file = scratch.path / "fstab";
   std::mt19937 random(20261121);
   int entries = 0, differences = 0;
   for (int i = 0; i < 2000 && differences < 5; ++i) {

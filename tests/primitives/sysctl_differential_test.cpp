@@ -1,43 +1,19 @@
 // Which file of sysctl.d(5) has the last word, against systemd's own order of them. Skipped without systemd-analyze(1).
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 #include <random>
 
 #include "core/text.h"
 #include "primitives/sysctl.h"
+#include "tests/primitives/differential.h"
 #include "tests/support/fake_commands.h"
 
 namespace converge {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string output_of(const std::string& command) {
-  std::string out;
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
-  if (!pipe) return out;
-  char buffer[4096];
-  for (std::size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, pipe.get())) > 0;) out.append(buffer, n);
-  return out;
-}
-
-struct Scratch {
-  fs::path root;
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "converge-sysctl-XXXXXX").string();
-    if (::mkdtemp(name.data()) != nullptr) root = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    if (!root.empty()) fs::remove_all(root, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-};
 
 /// The file, below the root, that systemd reads last of those that set vm.swappiness; "" if none does.
 std::string last_by_systemd(const fs::path& root) {
@@ -53,7 +29,7 @@ std::string last_by_systemd(const fs::path& root) {
 }
 
 TEST(SysctlDifferential, TheLastFileIsTheOneSystemdReadsLast) {
-  if (output_of("command -v systemd-analyze").empty()) GTEST_SKIP() << "there is no systemd-analyze here";
+  if (!is_installed("systemd-analyze")) GTEST_SKIP() << "there is no systemd-analyze here";
   const std::vector<std::string> directories{"/etc/sysctl.d/", "/run/sysctl.d/", "/usr/local/lib/sysctl.d/",
                                              "/usr/lib/sysctl.d/"};
   const std::vector<std::string> names{"10-a.conf", "9-a.conf", "60-x.conf", "60-X.conf", "99-sysctl.conf",
@@ -62,32 +38,32 @@ TEST(SysctlDifferential, TheLastFileIsTheOneSystemdReadsLast) {
   int won = 0;
   for (int i = 0; i < 300; ++i) {
     const Scratch scratch;
-    ASSERT_FALSE(scratch.root.empty());
+    ASSERT_FALSE(scratch.path.empty());
     FakeSystem host = fake_debian();
     for (const auto& place : directories) host.erase(std::string_view(place).substr(0, place.size() - 1));
     host.put_other("/dev/null", "character device");
     std::string listing;
     for (const auto& place : directories) {
-      fs::create_directories(scratch.root.string() + place);
+      fs::create_directories(scratch.path.string() + place);
       for (const auto& name : names) {
         const auto kind = random() % 8;
         const auto path = place + name;
         if (kind > 3) continue;
         listing += path + "\n";
         if (kind == 0) {
-          fs::create_symlink("/dev/null", scratch.root.string() + path);
+          fs::create_symlink("/dev/null", scratch.path.string() + path);
           host.put_symlink(path, "/dev/null");
           continue;
         }
         const std::string text = kind == 1 ? "" : kind == 2 ? "kernel.sysrq=1\n" : "vm.swappiness=44\n";
-        std::ofstream(scratch.root.string() + path) << text;
+        std::ofstream(scratch.path.string() + path) << text;
         host.put_file(path, text);
       }
     }
     const auto state = inspect(Sysctl{"vm.swappiness", "10", AbsPath("/etc/sysctl.d/0-converge.conf")}, host);
     ASSERT_TRUE(state) << listing;
     const auto where = state->systemd ? state->systemd->where : std::string();
-    EXPECT_EQ(where.substr(0, where.rfind(':')), last_by_systemd(scratch.root)) << listing;
+    EXPECT_EQ(where.substr(0, where.rfind(':')), last_by_systemd(scratch.path)) << listing;
     won += state->systemd ? 1 : 0;
   }
   EXPECT_GT(won, 100);
