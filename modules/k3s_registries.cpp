@@ -10,7 +10,6 @@ namespace converge {
 namespace {
 
 constexpr std::string_view module_name = "k3s_registries";
-constexpr std::string_view default_path = "/etc/rancher/k3s/registries.yaml";
 
 using spec::Kind;
 using spec::Map;
@@ -30,16 +29,39 @@ const std::vector<spec::Field>& fields() {
        .doc = "merge: other mirrors and configs of the file are kept; exact: there are no others",
        .fallback = "merge",
        .choices = {"merge", "exact"}},
-      {.name = "path", .kind = Kind::path, .doc = "the file k3s reads", .fallback = default_path},
+      {.name = "distribution",
+       .kind = Kind::text,
+       .doc = "what runs here",
+       .fallback = "k3s",
+       .choices = {"k3s", "rke2"}},
+      {.name = "path",
+       .kind = Kind::path,
+       .doc = "the file it reads; /etc/rancher/k3s/registries.yaml, or rke2's, when not given"},
       {.name = "restart",
        .kind = Kind::boolean,
        .doc = "restart k3s when the file is newer than its start, and see that containerd has it",
        .fallback = "true"},
+      {.name = "service",
+       .kind = Kind::text,
+       .doc = "its service when it is not named k3s or k3s-agent (rke2-server or rke2-agent): k3s-NAME"},
+      {.name = "role",
+       .kind = Kind::text,
+       .doc = "what that service is",
+       .fallback = "server",
+       .choices = {"server", "agent"}},
+      {.name = "node",
+       .kind = Kind::text,
+       .doc = "its name in the cluster, for being Ready; the host's name in lower case when not given"},
+      {.name = "pull",
+       .kind = Kind::text_list,
+       .doc = "images that verify pulls as the proof, and removes again if they were not there"},
       {.name = "k3s",
        .kind = Kind::path,
        .doc = "the k3s program, asked for readiness",
        .fallback = "/usr/local/bin/k3s"},
-      {.name = "data_dir", .kind = Kind::path, .doc = "k3s's --data-dir", .fallback = "/var/lib/rancher/k3s"},
+      {.name = "data_dir",
+       .kind = Kind::path,
+       .doc = "its --data-dir; /var/lib/rancher/k3s, or rke2's, when not given"},
   };
   return table;
 }
@@ -207,8 +229,74 @@ bool holds_credentials(const Map& document) {
   });
 }
 
+bool has_credentials(const Map& document, const std::string& host) {
+  return std::any_of(document.begin(), document.end(), [&](const spec::Entry& part) {
+    const Value* config = part.key == "configs" ? part.value.find(host) : nullptr;
+    return config != nullptr && config->find("auth") != nullptr;
+  });
+}
+
+/// "http://host:port/path" without scheme and path.
+std::string authority_of(std::string_view url) {
+  const std::size_t begin = url.find("://");
+  if (begin != std::string_view::npos) url.remove_prefix(begin + 3);
+  return std::string(url.substr(0, url.find('/')));
+}
+
+/// What differs between k3s and RKE2: names, places, and how to ask.
+struct Distribution {
+  std::string name;
+  std::vector<std::string> units;
+  bool named = false, named_agent = false;  // the one unit is a name of the operator's, and what it is
+  AbsPath data_dir;
+  std::string node;
+  std::vector<std::string> crictl, server_ready, agent_ready;
+  bool is_agent(const std::string& unit) const { return named ? named_agent : unit.ends_with("-agent.service"); }
+};
+
+Distribution distribution(const spec::Params& params, const Facts& facts) {
+  Distribution it{.name = params.text("distribution")};
+  const bool rke2 = it.name == "rke2";
+  it.named = params.has("service");
+  it.named_agent = params.text("role") == "agent";
+  if (it.named)
+    it.units = {params.text("service") + ".service"};
+  else
+    it.units = {rke2 ? "rke2-server.service" : "k3s.service", it.name + "-agent.service"};
+  it.data_dir = params.has("data_dir") ? params.path("data_dir") : AbsPath("/var/lib/rancher").child(it.name);
+  it.node = params.maybe_text("node").value_or(lower(facts.hostname));
+  const std::string k3s = params.path("k3s").str(), bin = it.data_dir.child("bin").str();
+  it.crictl =
+      rke2 ? std::vector<std::string>{bin + "/crictl", "--config=" + it.data_dir.child("agent/etc/crictl.yaml").str()}
+           : std::vector<std::string>{k3s, "crictl"};
+  it.server_ready = rke2 ? std::vector<std::string>{bin + "/kubectl", "--kubeconfig=/etc/rancher/rke2/rke2.yaml"}
+                         : std::vector<std::string>{k3s, "kubectl"};
+  it.server_ready.insert(it.server_ready.end(), {"get", "--raw=/readyz"});
+  // The kubelet's own answer; there is no API server on an agent.
+  it.agent_ready = rke2 ? std::vector<std::string>{bin + "/kubectl"} : std::vector<std::string>{k3s, "kubectl"};
+  it.agent_ready.insert(it.agent_ready.end(), {"--server=http://127.0.0.1:10248", "get", "--raw=/healthz"});
+  return it;
+}
+
+void validate(const spec::Params& params) {
+  const auto plain = [](std::string_view text, std::string_view others) {
+    return !text.empty() && text.front() != '-' && std::all_of(text.begin(), text.end(), [&](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             others.find(c) != std::string_view::npos;
+    });
+  };
+  if (const auto name = params.maybe_text("service"); name && (!plain(*name, "._-@") || name->ends_with(".service")))
+    params.reject("service", fmt::format("'{}' is no name of a service", printable(*name)), "write it like k3s-NAME");
+  if (const auto node = params.maybe_text("node"); node && (!plain(*node, ".-") || *node != lower(*node)))
+    params.reject("node", fmt::format("'{}' is no name of a node", printable(*node)),
+                  "write what 'kubectl get node' shows");
+  for (const std::string& image : params.texts("pull"))
+    if (!plain(image, "._-/:@"))
+      params.reject("pull", fmt::format("'{}' is no image", printable(image)), "write host:port/name:tag");
+}
+
 Rendered render(const spec::Params& params, const Facts& facts) {
-  (void)facts;  // without k3s the file is read at its first start
+  validate(params);
   Rendered out;
   Map document;
   half(params, "mirrors", document, mirror);
@@ -221,10 +309,14 @@ Rendered render(const spec::Params& params, const Facts& facts) {
   const auto add = [&](std::string_view at, Resource resource) {
     out.chain.push_back(declare(module_name, params, at, std::move(resource)));
   };
-  const AbsPath path = params.path("path");
-  if (path.str() == default_path) {
-    add("path", Directory{.place = path.parent().parent()});
-    add("path", Directory{.place = path.parent()});
+  const Distribution it = distribution(params, facts);
+  const AbsPath directory = AbsPath("/etc/rancher").child(it.name);
+  const AbsPath path = params.has("path") ? params.path("path") : directory.child("registries.yaml");
+  add("path",
+      K3sSettings{.program = it.name, .units = it.units, .registries = path, .data_dir = it.data_dir, .node = it.node});
+  if (path.parent() == directory) {
+    add("path", Directory{.place = directory.parent()});
+    add("path", Directory{.place = directory});
   }
   YamlFile file{.path = path};
   file.sensitive = holds_credentials(document);
@@ -235,8 +327,12 @@ Rendered render(const spec::Params& params, const Facts& facts) {
     for (const spec::Entry& one : *part.value.map()) {
       const Value* endpoints = one.value.find("endpoint");
       if (endpoints == nullptr || endpoints->list()->empty()) continue;
-      MirrorInContainerd probe{.registry = one.key, .data_dir = params.path("data_dir")};
-      for (const Value& endpoint : *endpoints->list()) probe.endpoints.push_back(endpoint.text());
+      MirrorInContainerd probe{.registry = one.key, .data_dir = it.data_dir, .units = it.units};
+      for (const Value& endpoint : *endpoints->list()) {
+        probe.endpoints.push_back(endpoint.text());
+        const std::string host = authority_of(endpoint.text());
+        if (has_credentials(document, host)) probe.credentials.push_back(host);
+      }
       probes.push_back(std::move(probe));
     }
   }
@@ -245,12 +341,12 @@ Rendered render(const spec::Params& params, const Facts& facts) {
   add(first, std::move(file));
   if (!params.boolean("restart")) return out;
 
-  const std::string k3s = params.path("k3s").str();
-  RestartedSince restarted{.units = {"k3s.service", "k3s-agent.service"}, .config = path};
-  restarted.ready = {{"k3s.service", {k3s, "kubectl", "get", "--raw=/readyz"}},
-                     {"k3s-agent.service", {k3s, "crictl", "info"}}};
+  RestartedSince restarted{.units = it.units, .config = path};
+  for (const std::string& unit : it.units) restarted.ready[unit] = it.is_agent(unit) ? it.agent_ready : it.server_ready;
   add("restart", std::move(restarted));
   for (MirrorInContainerd& probe : probes) add("mirrors", std::move(probe));
+  for (const std::string& image : params.texts("pull"))
+    add("pull", ImagePull{.image = image, .crictl = it.crictl, .units = it.units});
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/text.h"
+#include "primitives/service_look.h"
 
 namespace converge {
 namespace {
@@ -68,11 +69,9 @@ Wants wants(const MirrorInContainerd& p) { return {.queries = {}, .units = p.uni
 Result<MirrorInContainerd::State> inspect(const MirrorInContainerd& p, const SystemView& view) {
   MirrorInContainerd::State state;
   for (const std::string& unit : p.units) {
-    auto properties = view.unit(unit);
-    if (!properties && properties.error().code == Errc::unsupported) return state;
-    if (!properties) return std::move(properties).error();
-    const auto active = properties->find("ActiveState");
-    state.k3s_runs = state.k3s_runs || (active != properties->end() && active->second == "active");
+    auto look = look_at_service(view, unit);
+    if (!look) return std::move(look).error();
+    state.k3s_runs = state.k3s_runs || look->state == "active";
   }
   if (!state.k3s_runs) return state;
   auto directory = view.look(certs(p));
@@ -89,12 +88,23 @@ Result<MirrorInContainerd::State> inspect(const MirrorInContainerd& p, const Sys
     if (!there) return std::move(there).error();
     if (!std::holds_alternative<Absent>(*there)) state.shadow = other.str();
   }
+  const AbsPath containerd = certs(p).parent();
+  for (const char* name : {"config-v3.toml.tmpl", "config.toml.tmpl"}) {
+    auto there = view.look(containerd.child(name));
+    if (!there) return std::move(there).error();
+    if (std::holds_alternative<Absent>(*there)) continue;
+    state.containerd_template = containerd.child(name).str();
+    auto made = view.read(containerd.child("config.toml"), limit);
+    if (!made) return std::move(made).error();
+    state.config_toml = std::move(made->content);
+    break;
+  }
   return state;
 }
 
 Checks compare(const MirrorInContainerd& p, const MirrorInContainerd::State& state) {
-  const auto& [registry, endpoints, data_dir, units] = p;
-  const auto& [k3s_runs, generated, hosts_toml, shadow] = state;
+  const auto& [registry, endpoints, data_dir, units, credentials] = p;
+  const auto& [k3s_runs, generated, containerd_template, config_toml, hosts_toml, shadow] = state;
   (void)units;
   std::vector<std::string> expected;
   std::transform(endpoints.begin(), endpoints.end(), std::back_inserter(expected), containerd_url);
@@ -108,6 +118,19 @@ Checks compare(const MirrorInContainerd& p, const MirrorInContainerd::State& sta
   checks.push_back(check_that("endpoints", hosts_toml.has_value() && actual == expected, wanted,
                               hosts_toml ? list_of(actual) : fmt::format("no hosts.toml for '{}'", registry)));
   checks.push_back(check_equal("preferred directory", "none", shadow.empty() ? "none" : shadow));
+  if (containerd_template.empty()) return checks;
+  std::vector<std::string> lines;
+  for (const auto line : split_lines(config_toml))
+    if (!trim(line).starts_with('#')) lines.emplace_back(line);
+  const auto kept = [&](std::string property, std::string_view what) {
+    const bool there = std::any_of(lines.begin(), lines.end(),
+                                   [&](const std::string& line) { return line.find(what) != std::string::npos; });
+    Check check = check_that(std::move(property), there, "in config.toml", there ? "in config.toml" : "left out");
+    check.detail = fmt::format("'{}' is what k3s makes containerd's configuration of", containerd_template);
+    checks.push_back(std::move(check));
+  };
+  kept("hosts.toml files", certs(p).str());
+  for (const std::string& host : credentials) kept(fmt::format("credentials for {}", host), host);
   return checks;
 }
 

@@ -5,14 +5,18 @@
 namespace converge {
 
 /// The hosts.toml k3s generated for containerd from registries.yaml. Where k3s does not run this is left out, and said
-/// so.
+/// so. A template of the administrator's (config.toml.tmpl) may leave out what makes containerd read these files, or
+/// its credentials: then what was made of it is looked at, too.
 struct MirrorInContainerd {
   std::string registry;                // "92.205.130.254:32166", or "*"
   std::vector<std::string> endpoints;  // in order, as registries.yaml has them
   AbsPath data_dir{"/var/lib/rancher/k3s"};
   std::vector<std::string> units{"k3s.service", "k3s-agent.service"};
+  std::vector<std::string> credentials;  // hosts of this mirror's endpoints that have some in registries.yaml
   struct State {
     bool k3s_runs = false, generated = false;  // generated: certs.d of k3s is there
+    std::string containerd_template;           // config.toml.tmpl or its like; empty if there is none
+    std::string config_toml;                   // what k3s made of it; read only with a template
     std::optional<std::string> hosts_toml;     // nullopt: no file for this registry
     std::string shadow;                        // a directory containerd prefers to k3s's; empty if there is none
   };

@@ -8,6 +8,7 @@
 #include "primitives/file.h"
 #include "primitives/fstab_entry.h"
 #include "primitives/git_remote.h"
+#include "primitives/k3s_settings.h"
 #include "primitives/known_host.h"
 #include "primitives/line.h"
 #include "primitives/loaded_unit.h"
@@ -15,6 +16,7 @@
 #include "primitives/probe_cgroup.h"
 #include "primitives/probe_containerd.h"
 #include "primitives/probe_git.h"
+#include "primitives/probe_image.h"
 #include "primitives/probe_login.h"
 #include "primitives/probe_ssh.h"
 #include "primitives/probe_swap.h"
@@ -29,8 +31,8 @@
 namespace converge {
 
 using Resource =
-    std::variant<Block, CgroupLimit, Directory, File, FstabEntry, GitRemote, GitUrlInEffect, KnownHost, Line,
-                 LoadedUnit, LoginLimitInEffect, LoginLimits, MirrorInContainerd, RestartedSince, RunCommand, Service,
-                 SshConfigAnswer, SshKey, Swap, SwapInEffect, SymbolicLink, Sysctl, YamlFile>;
+    std::variant<Block, CgroupLimit, Directory, File, FstabEntry, GitRemote, GitUrlInEffect, ImagePull, K3sSettings,
+                 KnownHost, Line, LoadedUnit, LoginLimitInEffect, LoginLimits, MirrorInContainerd, RestartedSince,
+                 RunCommand, Service, SshConfigAnswer, SshKey, Swap, SwapInEffect, SymbolicLink, Sysctl, YamlFile>;
 
 }  // namespace converge

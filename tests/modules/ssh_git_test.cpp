@@ -168,5 +168,44 @@ TEST(K3sRegistries, RejectsWhatK3sWouldIgnoreOrDieOf) {
   }
 }
 
+TEST(K3sRegistries, AsksTheDistributionByItsOwnNamesAndPlaces) {
+  const Answer k3s = answer("k3s_registries", mirror);
+  EXPECT_EQ("coulombcore", k3s.all<K3sSettings>().at(0).node);
+  EXPECT_TRUE(k3s.all<ImagePull>().empty());
+  const auto ready = k3s.all<RestartedSince>().at(0).ready;
+  EXPECT_TRUE(ready.contains("k3s.service") && ready.contains("k3s-agent.service"));
+
+  const Answer rke2 = answer("k3s_registries", mirror + "distribution: rke2\npull: [\"192.0.2.10:32166/a/b:1\"]\n");
+  ASSERT_TRUE(rke2.diagnostics.empty()) << rke2.mistakes();
+  EXPECT_EQ("/etc/rancher/rke2/registries.yaml", rke2.all<YamlFile>().at(0).path.str());
+  EXPECT_EQ("/var/lib/rancher/rke2", rke2.all<MirrorInContainerd>().at(0).data_dir.str());
+  EXPECT_EQ((std::vector<std::string>{"rke2-server.service", "rke2-agent.service"}),
+            rke2.all<RestartedSince>().at(0).units);
+  EXPECT_EQ("/var/lib/rancher/rke2/bin/crictl", rke2.all<ImagePull>().at(0).crictl.front());
+  EXPECT_TRUE(rke2.all<RestartedSince>().at(0).ready.contains("rke2-server.service"));
+}
+
+TEST(K3sRegistries, AServiceOfAnotherNameIsAskedAlone) {
+  const Answer a = answer("k3s_registries", mirror + "service: k3s-edge\nrole: agent\nnode: edge-1\n");
+  ASSERT_TRUE(a.diagnostics.empty()) << a.mistakes();
+  const RestartedSince restarted = a.all<RestartedSince>().at(0);
+  EXPECT_EQ(std::vector<std::string>{"k3s-edge.service"}, restarted.units);
+  EXPECT_EQ(restarted.ready,
+            answer("k3s_registries", mirror + "service: k3s-edge\nrole: agent\n").all<RestartedSince>().at(0).ready);
+  EXPECT_NE(restarted.ready,
+            answer("k3s_registries", mirror + "service: k3s-edge\n").all<RestartedSince>().at(0).ready);
+  EXPECT_EQ("edge-1", a.all<K3sSettings>().at(0).node);
+  for (const std::string bad : {"service: -x", "service: a b", "service: k3s.service", "node: A", "node: \"a b\"",
+                                "pull: [\"-x\"]", "pull: [\"a b\"]", "distribution: k8s", "role: worker"})
+    EXPECT_FALSE(answer("k3s_registries", mirror + bad + "\n").diagnostics.empty()) << bad;
+}
+
+TEST(K3sRegistries, CredentialsOfAnEndpointAreExpectedOfATemplate) {
+  const Answer a = answer("k3s_registries", mirror + "configs:\n  \"192.0.2.10:32166\":\n    auth: {username: u}\n");
+  ASSERT_TRUE(a.diagnostics.empty()) << a.mistakes();
+  EXPECT_EQ(std::vector<std::string>{"192.0.2.10:32166"}, a.all<MirrorInContainerd>().at(0).credentials);
+  EXPECT_TRUE(answer("k3s_registries", mirror).all<MirrorInContainerd>().at(0).credentials.empty());
+}
+
 }  // namespace
 }  // namespace converge

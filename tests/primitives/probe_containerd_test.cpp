@@ -72,5 +72,32 @@ TEST(MirrorInContainerd, IsLeftOutWhereK3sDoesNotRunAndUnknownWithoutItsFiles) {
   EXPECT_EQ(Verdict::unknown, checks_of(mirror(), old).front().verdict);
 }
 
+TEST(MirrorInContainerd, ATemplateMustKeepWhatItWouldLeaveOut) {
+  const std::string containerd = "/var/lib/rancher/k3s/agent/etc/containerd/";
+  for (const std::string name : {"config.toml.tmpl", "config-v3.toml.tmpl"}) {
+    FakeSystem host = with_mirror();
+    host.put_file(containerd + "config.toml", "version = 2\n# config_path = \"" + certs + "\"\n");
+    EXPECT_TRUE(all_pass(checks_of(mirror(), host))) << "without a template it is k3s's own";
+    host.put_file(containerd + name, "version = 2\n");
+    const Checks dropped = checks_of(mirror(), host);
+    EXPECT_EQ(find_check(dropped, "hosts.toml files")->verdict, Verdict::fail);
+    EXPECT_NE(find_check(dropped, "hosts.toml files")->detail.find(name), std::string::npos);
+    host.put_file(containerd + "config.toml", "config_path = \"" + certs + "\"\n");
+    EXPECT_TRUE(all_pass(checks_of(mirror(), host)));
+    MirrorInContainerd secret = mirror();
+    secret.credentials = {registry};
+    EXPECT_EQ(find_check(checks_of(secret, host), "credentials for " + registry)->verdict, Verdict::fail);
+  }
+}
+
+TEST(MirrorInContainerd, OpenRcSaysWhetherK3sRunsToo) {
+  FakeSystem host = with_mirror();
+  install_openrc(host);
+  put_openrc_service(host, "k3s", false, true);
+  EXPECT_EQ(Verdict::skipped, checks_of(mirror(), host).front().verdict);
+  put_openrc_service(host, "k3s", true, true);
+  EXPECT_EQ(Verdict::pass, checks_of(mirror(), host).front().verdict);
+}
+
 }  // namespace
 }  // namespace converge
