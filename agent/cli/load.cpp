@@ -12,32 +12,6 @@
 namespace converge::cli {
 namespace {
 
-using spec::Value;
-
-Value text_value(const std::string& text) { return Value(text, {}, true); }
-Value count_value(std::uint64_t count) { return Value(static_cast<std::int64_t>(count)); }
-
-/// What {{ .Facts.name }} answers.
-Value facts_value(const Facts& facts) {
-  spec::Map map;
-  const auto add = [&](std::string_view name, Value value) {
-    map.push_back({std::string(name), {}, std::move(value)});
-  };
-  add("hostname", text_value(facts.hostname));
-  add("os_id", text_value(facts.os_id));
-  add("os_version", text_value(facts.os_version));
-  add("os_family", text_value(facts.os_family));
-  add("init", text_value(facts.init));
-  add("arch", text_value(facts.arch));
-  add("kernel", text_value(facts.kernel));
-  add("container", text_value(facts.container));
-  add("cpus", count_value(facts.cpus));
-  add("memory_bytes", count_value(facts.memory.count));
-  add("memory_mib", count_value(facts.memory.count >> 20U));
-  add("live", Value(facts.live));
-  return Value(std::move(map));
-}
-
 void complain(Diagnostics& diagnostics, Error error, SourcePos at = {}) {
   diagnostics.push_back({at, error.text(), std::move(error.hint), Severity::error});
 }
@@ -61,20 +35,6 @@ std::vector<std::string> spec_files(const Options& options, Loaded& loaded, Diag
                                 {},
                                 "go to the directory that has specs/, or name a spec file"});
   return files;
-}
-
-/// Users of a directory service are not in /etc/passwd: those that parameters name are asked for, once each.
-Status look_up_people(const spec::Value& parameters, const SystemView& view, Facts& facts) {
-  if (!facts.live) return ok();
-  for (const std::string_view key : {"user", "owner", "become_user"}) {
-    const spec::Value* value = parameters.find(key);
-    const std::string* name = value == nullptr ? nullptr : value->string();
-    if (name == nullptr || facts.find_user(*name) != nullptr) continue;
-    auto person = view.user(*name);
-    if (!person) return std::move(person).error().during(fmt::format("looking up the user '{}'", *name));
-    if (*person) facts.users.emplace(*name, **person);
-  }
-  return ok();
 }
 
 }  // namespace
@@ -116,59 +76,49 @@ bool load_specs(const Options& options, Loaded& loaded, Diagnostics& diagnostics
                       [](const Diagnostic& d) { return d.severity == Severity::error; });
 }
 
-std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const SystemView& view,
-                           Facts& facts, Diagnostics& diagnostics) {
-  std::vector<Work> out;
-  bool covered = false;
-  const Value facts_map = facts_value(facts);
+std::vector<spec::Item> items_for(const Options& options, Loaded& loaded, const std::string& host,
+                                  const spec::Value& facts, Diagnostics& diagnostics) {
+  std::vector<spec::Item> out;
+  for (const spec::Spec* one : specs_for(loaded, host, diagnostics)) {
+    const spec::Variables variables = spec::merge_variables(loaded.inventory, host, one->vars, loaded.extra);
+    auto items = spec::evaluate_items(*one, variables, facts, loaded.files, loaded.sources, diagnostics);
+    out.reserve(out.size() + items.size());
+    for (spec::Item& item : items)
+      if (spec::selected_by_tags(item, options.tags, options.skip_tags)) out.push_back(std::move(item));
+  }
+  return out;
+}
+
+std::vector<const spec::Spec*> specs_for(const Loaded& loaded, const std::string& host, Diagnostics& diagnostics) {
+  std::vector<const spec::Spec*> out;
   for (const spec::Spec& one : loaded.specs) {
     const auto hosts = spec::select_hosts(loaded.inventory, one.hosts, loaded.files);
-    if (!hosts) {
+    if (!hosts)
       complain(diagnostics, hosts.error(), one.hosts_at);
-      continue;
-    }
-    if (std::find(hosts->begin(), hosts->end(), host) == hosts->end()) continue;
-    covered = true;
-    const spec::Variables variables = spec::merge_variables(loaded.inventory, host, one.vars, loaded.extra);
-    const auto items = spec::evaluate_items(one, variables, facts_map, loaded.files, loaded.sources, diagnostics);
-    out.reserve(out.size() + items.size());
-    for (const spec::Item& item : items) {
-      if (!spec::selected_by_tags(item, options.tags, options.skip_tags)) continue;
-      Work work{.spec = item.spec,
-                .item = item.name,
-                .module = item.module,
-                .needs = item.needs,
-                .at = item.at,
-                .skipped = item.skipped,
-                .rendered = {}};
-      if (work.skipped.empty()) {
-        const Module* module = find_module(item.module);
-        if (auto known = look_up_people(item.parameters, view, facts); !known) {
-          work.rendered.refusal = std::move(known).error();
-          out.push_back(std::move(work));
-          continue;
-        }
-        const spec::Params params(item.parameters, module->fields, diagnostics);
-        if (!params.ok()) continue;
-        work.rendered = module->render(params, facts);
-        if (!params.ok()) continue;  // the module objected to a value
-      }
-      out.push_back(std::move(work));
-    }
+    else if (std::find(hosts->begin(), hosts->end(), host) != hosts->end())
+      out.push_back(&one);
   }
+  return out;
+}
+
+std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const SystemView* view,
+                           Facts& facts, Diagnostics& diagnostics) {
+  const auto items = items_for(options, loaded, host, facts_value(facts), diagnostics);
+  auto work = render_items(items, view, facts, diagnostics);
   const bool all_read = std::none_of(diagnostics.begin(), diagnostics.end(),
                                      [](const Diagnostic& d) { return d.severity == Severity::error; });
-  if (!covered && all_read)
+  if (!all_read || !work.empty()) return work;
+  if (specs_for(loaded, host, diagnostics).empty())
     complain(diagnostics, Error{Errc::not_found,
                                 fmt::format("no spec is for '{}'", host),
                                 {},
                                 "see the `hosts:` of the specs, or give the host to one of their groups"});
-  else if (out.empty() && all_read)
+  else
     complain(diagnostics, Error{Errc::invalid,
                                 fmt::format("nothing is left to do on '{}' with these tags", host),
                                 {},
                                 "see `converge render` for the items and their tags"});
-  return out;
+  return work;
 }
 
 std::string plain_variable(const Loaded& loaded, const std::string& host, const std::string& name) {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/options.h"
-#include "engine/engine.h"
+#include "engine/work.h"
 #include "spec/spec.h"
 #include "system/facts.h"
 
@@ -27,9 +27,14 @@ bool load_inventory(const Options& options, bool all_without_limit, Loaded& load
 /// Reads the specs: those named, or all of specs/.
 bool load_specs(const Options& options, Loaded& loaded, Diagnostics& diagnostics);
 
-/// What `host` should be, rendered with its facts. Mistakes in specs and values are diagnostics. A user that parameters
-/// name and /etc/passwd has not is asked for through `view`, and added to the facts.
-std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const SystemView& view,
+/// The specs that are for `host`, in the order they run.
+std::vector<const spec::Spec*> specs_for(const Loaded& loaded, const std::string& host, Diagnostics& diagnostics);
+/// Their items that the tags leave, evaluated with `facts` (facts_value()).
+std::vector<spec::Item> items_for(const Options& options, Loaded& loaded, const std::string& host,
+                                  const spec::Value& facts, Diagnostics& diagnostics);
+/// What `host` should be, rendered with its facts. Mistakes in specs and values are diagnostics; so is a host that no
+/// spec is for, or of which the tags leave nothing. See render_items() for `view`.
+std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const SystemView* view,
                            Facts& facts, Diagnostics& diagnostics);
 
 /// A variable of the host as inventory and -e have it, such as "ansible_host"; "" if it is not set. Not evaluated.

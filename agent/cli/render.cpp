@@ -65,7 +65,7 @@ int render_verb(const Options& options) {
   std::string text;
   Diagnostics mistakes;
   for (const std::string& host : loaded.hosts) {
-    const std::vector<Work> work = work_for(options, loaded, host, **system, *facts, mistakes);
+    const std::vector<Work> work = work_for(options, loaded, host, system->get(), *facts, mistakes);
     if (options.format != "json") text += fmt::format("{}, with the facts of this machine\n", printable(host));
     text += describe(work, options.format == "json");
   }

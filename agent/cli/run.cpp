@@ -106,15 +106,27 @@ std::unique_ptr<Reporter> reporter_for(const Options& options) {
       {.colour = colour, .progress = isatty(STDERR_FILENO) == 1 && terminal, .all = options.verbose > 0});
 }
 
-Tally run_engine(Verb verb, const std::vector<Work>& work, System& system, Reporter& reporter,
+/// The one host a local run is about, told as the reporter wants it.
+class HostObserver final : public Observer {
+ public:
+  HostObserver(Reporter& reporter, const std::string& host) : reporter_(reporter), host_(host) {}
+  void begins(const std::string& item, const ResourceId& /*id*/) override { reporter_.doing(host_, item); }
+  void step(const Step& step) override { reporter_.step(host_, step); }
+
+ private:
+  Reporter& reporter_;
+  const std::string& host_;
+};
+
+Tally run_engine(Verb verb, const std::vector<Work>& work, System& system, Observer& observer,
                  const RunOptions& options) {
   switch (verb) {
     case Verb::plan:
-      return plan(work, system, reporter, options);
+      return plan(work, system, observer, options);
     case Verb::verify:
-      return verify(work, system, reporter, options);
+      return verify(work, system, observer, options);
     case Verb::apply:
-      return apply(work, system, reporter, options);
+      return apply(work, system, observer, options);
   }
   return {};
 }
@@ -169,7 +181,7 @@ int run_verb(const Options& options) {
 
   std::vector<std::pair<std::string, std::vector<Work>>> work;
   for (const std::string& host : local)
-    work.emplace_back(host, work_for(options, loaded, host, *system, *facts, diagnostics));
+    work.emplace_back(host, work_for(options, loaded, host, system, *facts, diagnostics));
   if (print_diagnostics(diagnostics) || !good) return exit_bad_input;
 
   const bool writes = verb == Verb::apply && !local.empty();
@@ -197,12 +209,15 @@ int run_verb(const Options& options) {
     return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - since);
   };
   const auto reporter = reporter_for(options);
-  reporter->run_begins({verb, loaded.hosts, root->str(), CONVERGE_VERSION});
+  std::size_t item_width = 0;
+  for (const auto& [host, items] : work)
+    for (const Work& item : items) item_width = std::max(item_width, item.item.size());
+  reporter->run_begins({verb, loaded.hosts, root->str(), CONVERGE_VERSION, item_width});
   int code = exit_ok;
   for (const auto& [host, items] : work) {
     const auto since = Clock::now();
-    reporter->host_begins(host, items);
-    const Tally tally = run_engine(verb, items, *system, *reporter, {options.diff, [] { return interrupted != 0; }});
+    HostObserver observer(*reporter, host);
+    const Tally tally = run_engine(verb, items, *system, observer, {options.diff, [] { return interrupted != 0; }});
     reporter->host_ends(host, tally, spent(since));
     if (tally.interrupted)
       code = 130;
@@ -210,10 +225,11 @@ int run_verb(const Options& options) {
       code = worse(code, exit_code(verb, tally));
   }
   for (const std::string& host : elsewhere) {
-    reporter->host_failed(host, Error{Errc::unsupported,
-                                      "it is another machine, and this version works on its own only",
-                                      {},
-                                      "run converge there, or say -c local if this is it"});
+    reporter->host_failed(host, NoRun::unreachable,
+                          Error{Errc::unsupported,
+                                "it is another machine, and this version works on its own only",
+                                {},
+                                "run converge there, or say -c local if this is it"});
     code = worse(code, exit_unreachable);
   }
   reporter->run_ends(code, spent(start));

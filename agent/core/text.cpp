@@ -116,6 +116,16 @@ bool starts_with_word(std::string_view text, std::string_view word) {
   return text.substr(0, word.size()) == word && (text.size() == word.size() || is_blank(text[word.size()]));
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    char32_t code = 0;
+    const std::size_t length = utf8_sequence(text, code);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string printable(std::string_view text, bool keep_layout) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string out;

@@ -24,6 +24,9 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
 std::string lower(std::string_view text);  // ASCII only
 bool starts_with_word(std::string_view text, std::string_view word);
 
+/// True if all of `text` is valid UTF-8 (no overlong forms, no surrogates).
+bool is_utf8(std::string_view text);
+
 /// For a terminal or a log line: C0 except '\n' and '\t' when `keep_layout`, DEL, C1, bidi controls and invalid UTF-8
 /// become \xNN (domain: text from a host is hostile).
 std::string printable(std::string_view text, bool keep_layout = false);

@@ -1,4 +1,5 @@
-// What a run says. The engine emits steps; a reporter turns them into words for people or for programs.
+// What a run says. Hosts emit steps, several of them at once in any order; a reporter turns them into words for people
+// or for programs.
 #pragma once
 #include <memory>
 #include <string>
@@ -13,26 +14,38 @@ struct RunInfo {
   std::vector<std::string> hosts;
   std::string root;  // "/" or the tree
   std::string version;
+  std::size_t item_width = 0;  // columns of the longest name of an item
 };
 
-class Reporter : public Observer {
+/// Why a host has nothing to count: "unreachable" (never got there), "lost" (the connection ended before the run did),
+/// "busy" (another run holds it), "refused" (it was reached, and the run could not begin there).
+enum class NoRun { unreachable, lost, busy, refused };
+std::string_view name_of(NoRun why);
+
+/// Used by one thread.
+class Reporter {
  public:
+  virtual ~Reporter() = default;
   virtual void run_begins(const RunInfo& info) = 0;
-  /// `work` is what will be reported: for the widths of columns.
-  virtual void host_begins(const std::string& host, const std::vector<Work>& work) = 0;
+  /// What the host is at now: an item, or "connecting".
+  virtual void doing(const std::string& host, const std::string& what) = 0;
+  virtual void step(const std::string& host, const Step& step) = 0;
+  /// Something worth knowing that is no step: "the run before this one was cut off".
+  virtual void note(const std::string& host, const std::string& text) = 0;
   virtual void host_ends(const std::string& host, const Tally& tally, std::chrono::microseconds took) = 0;
-  /// The host was not reached, or nothing could be tried on it.
-  virtual void host_failed(const std::string& host, const Error& error) = 0;
+  virtual void host_failed(const std::string& host, NoRun why, const Error& error) = 0;
   virtual void run_ends(int exit_code, std::chrono::microseconds took) = 0;
 };
 
 struct TextOptions {
   bool colour = false;
-  bool progress = false;  // a line on standard error while one resource takes longer than a second
-  bool all = false;       // also what is in sync
+  bool progress = false;     // what takes long is told on standard error
+  std::size_t columns = 80;  // of the terminal
+  bool all = false;          // also what is in sync
+  std::string retry;         // how to say the failed hosts again: "-l @failed"; empty: not offered
 };
 
-/// Lines for people on standard output.
+/// Lines for people on standard output. What hosts could not be reached for is told at the end.
 std::unique_ptr<Reporter> text_reporter(TextOptions options);
 /// One JSON object per line on standard output; README.md documents every key.
 std::unique_ptr<Reporter> json_reporter();

@@ -2,12 +2,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstdio>
-#include <mutex>
-#include <thread>
+#include <map>
 
 #include "core/text.h"
+#include "report/live.h"
 #include "report/reporter.h"
 
 namespace converge {
@@ -30,83 +29,31 @@ std::string padded(std::string text, std::size_t to) {
   return text;
 }
 
-/// After a second of one resource, a line on standard error that says which and for how long.
-class Progress {
- public:
-  Progress() : thread_([this](const std::stop_token& stop) { watch(stop); }) {}
-  ~Progress() {
-    thread_.request_stop();
-    changed_.notify_all();
-  }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-
-  void begins(std::string what) {
-    const std::lock_guard lock(mutex_);
-    what_ = std::move(what);
-    since_ = std::chrono::steady_clock::now();
-    clear();
-    changed_.notify_all();
-  }
-  void ends() {
-    const std::lock_guard lock(mutex_);
-    what_.clear();
-    clear();
-  }
-
- private:
-  void watch(const std::stop_token& stop) {
-    std::unique_lock lock(mutex_);
-    while (!stop.stop_requested()) {
-      (void)changed_.wait_for(lock, stop, std::chrono::milliseconds(500), [] { return false; });
-      const auto spent = std::chrono::steady_clock::now() - since_;
-      if (what_.empty() || spent < std::chrono::seconds(1)) continue;
-      fmt::print(stderr, "\r\x1b[K  {} … {} s", what_, std::chrono::duration_cast<std::chrono::seconds>(spent).count());
-      (void)std::fflush(stderr);
-      shown_ = true;
-    }
-  }
-  void clear() {
-    if (shown_) fmt::print(stderr, "\r\x1b[K");
-    shown_ = false;
-  }
-
-  std::mutex mutex_;
-  std::condition_variable_any changed_;
-  std::string what_;
-  std::chrono::steady_clock::time_point since_;
-  bool shown_ = false;
-  std::jthread thread_;  // last: it uses the others
-};
-
 class TextReporter final : public Reporter {
  public:
-  explicit TextReporter(TextOptions options) : options_(options) {
-    if (options.progress) progress_ = std::make_unique<Progress>();
-  }
+  explicit TextReporter(TextOptions options) : options_(std::move(options)) {}
 
   void run_begins(const RunInfo& info) override {
     info_ = info;
+    info_.item_width = std::min<std::size_t>(info.item_width, 24);
     for (const std::string& host : info.hosts) host_width_ = std::max(host_width_, width(host));
-    if (info.root != "/") fmt::print("in the tree {}\n", printable(info.root));
+    if (options_.progress) live_ = std::make_unique<Live>(info.hosts.size(), options_.columns);
+    if (info.root != "/") put(fmt::format("in the tree {}\n", printable(info.root)));
   }
 
-  void host_begins(const std::string& host, const std::vector<Work>& work) override {
-    host_ = host;
-    item_width_ = 0;
-    for (const Work& item : work) item_width_ = std::max(item_width_, width(item.item));
-    item_width_ = std::min<std::size_t>(item_width_, 24);
+  void doing(const std::string& host, const std::string& what) override {
+    if (live_) live_->doing(host, what);
   }
 
-  void begins(const std::string& item, const ResourceId& /*id*/) override {
-    if (progress_) progress_->begins(fmt::format("{}  {}", printable(host_), printable(item)));
+  void note(const std::string& host, const std::string& text) override {
+    put(padded(printable(host), host_width_) + "  " + printable(text) + "\n");
   }
 
-  void step(const Step& step) override {
-    if (progress_) progress_->ends();
+  void step(const std::string& host, const Step& step) override {
+    if (live_ && (step.outcome == Outcome::changed || step.outcome == Outcome::out_of_sync)) live_->changing(host);
     if (!worth_a_line(step)) return;
-    std::string line = padded(printable(host_), host_width_) + "  " + padded(printable(step.item), item_width_) + "  " +
-                       coloured(step.outcome, padded(word(step.outcome), 12)) + "  " + printable(step.id);
+    std::string line = padded(printable(host), host_width_) + "  " + padded(printable(step.item), info_.item_width) +
+                       "  " + coloured(step.outcome, padded(word(step.outcome), 12)) + "  " + printable(step.id);
     const std::string changes = describe(step);
     if (!changes.empty()) line += "  " + changes;
     line += dimmed("  " + printable(step.at));
@@ -124,22 +71,30 @@ class TextReporter final : public Reporter {
     put(line);
   }
 
-  void host_ends(const std::string& /*host*/, const Tally& tally, std::chrono::microseconds /*took*/) override {
+  void host_ends(const std::string& host, const Tally& tally, std::chrono::microseconds /*took*/) override {
     for (std::size_t i = 0; i < total_.counts.size(); ++i) total_.counts[i] += tally.counts[i];
     total_.interrupted = total_.interrupted || tally.interrupted;
     ++hosts_;
+    if (live_) live_->ends(host, tally.of(Outcome::failed) + tally.of(Outcome::blocked) > 0);
   }
 
-  void host_failed(const std::string& host, const Error& error) override {
-    ++unreachable_;
-    std::string line = padded(printable(host), host_width_) + "  " + coloured(Outcome::failed, "unreachable") + "  " +
-                       printable(error.text()) + "\n";
-    if (!error.hint.empty()) line += indent() + printable(error.hint) + "\n";
-    put(line);
+  void host_failed(const std::string& host, NoRun why, const Error& error) override {
+    ++missing_[why];
+    if (live_) live_->ends(host, true);
+    std::string line = padded(printable(host), host_width_) + "  " +
+                       coloured(Outcome::failed, std::string(name_of(why))) + "  " + printable(error.text()) + "\n";
+    if (!error.hint.empty()) line += std::string(host_width_ + 2, ' ') + printable(error.hint) + "\n";
+    told_last_ += line;
   }
 
   void run_ends(int /*exit_code*/, std::chrono::microseconds took) override {
-    std::string line = fmt::format("{} host{}", hosts_ + unreachable_, hosts_ + unreachable_ == 1 ? "" : "s");
+    live_.reset();
+    std::size_t hosts = hosts_;
+    for (const auto& [why, missing] : missing_) hosts += missing;
+    if (!told_last_.empty() && !options_.retry.empty())
+      told_last_ += fmt::format("to try these again: {}\n", options_.retry);
+    put(told_last_);
+    std::string line = fmt::format("{} host{}", hosts, hosts == 1 ? "" : "s");
     const auto count = [&](Outcome outcome, bool always) {
       const std::size_t n = total_.of(outcome);
       if (n == 0 && !always) return;
@@ -157,7 +112,8 @@ class TextReporter final : public Reporter {
     count(Outcome::blocked, false);
     count(Outcome::unknown, false);
     count(Outcome::failed, info_.verb != Verb::verify);
-    if (unreachable_ > 0) line += " · " + coloured(Outcome::failed, fmt::format("{} unreachable", unreachable_));
+    for (const auto& [why, missing] : missing_)
+      line += " · " + coloured(Outcome::failed, fmt::format("{} {}", missing, name_of(why)));
     if (total_.interrupted) line += " · interrupted";
     line += " · " + seconds(took) + "\n";
     put(line);
@@ -197,7 +153,7 @@ class TextReporter final : public Reporter {
 
   static std::string or_nothing(const std::string& text) { return text.empty() ? "nothing" : printable(text); }
 
-  std::string indent() const { return std::string(host_width_ + 2 + item_width_ + 2, ' '); }
+  std::string indent() const { return std::string(host_width_ + 2 + info_.item_width + 2, ' '); }
 
   std::string coloured(Outcome outcome, const std::string& text) const {
     if (!options_.colour) return text;
@@ -245,18 +201,26 @@ class TextReporter final : public Reporter {
     return out;
   }
 
-  static void put(const std::string& text) { (void)std::fwrite(text.data(), 1, text.size(), stdout); }
+  void put(const std::string& text) {
+    if (text.empty()) return;
+    if (live_) live_->clear();
+    (void)std::fwrite(text.data(), 1, text.size(), stdout);
+    if (live_) (void)std::fflush(stdout);  // before the live lines come back
+  }
 
   TextOptions options_;
   RunInfo info_;
-  std::string host_;
-  std::size_t host_width_ = 0, item_width_ = 0, hosts_ = 0, unreachable_ = 0;
+  std::size_t host_width_ = 0, hosts_ = 0;
+  std::map<NoRun, std::size_t> missing_;
+  std::string told_last_;
   Tally total_;
-  std::unique_ptr<Progress> progress_;
+  std::unique_ptr<Live> live_;
 };
 
 }  // namespace
 
-std::unique_ptr<Reporter> text_reporter(TextOptions options) { return std::make_unique<TextReporter>(options); }
+std::unique_ptr<Reporter> text_reporter(TextOptions options) {
+  return std::make_unique<TextReporter>(std::move(options));
+}
 
 }  // namespace converge

@@ -1,0 +1,23 @@
+// From evaluated items to work: what the host that has these facts should be, as resources. Rendering needs no host but
+// for people whom /etc/passwd does not name.
+#pragma once
+#include <vector>
+
+#include "core/diagnostic.h"
+#include "engine/engine.h"
+#include "spec/spec.h"
+#include "spec/value.h"
+#include "system/facts.h"
+
+namespace converge {
+
+/// What {{ .Facts.name }} answers: a mapping.
+spec::Value facts_value(const Facts& facts);
+
+/// Renders every item; wrong parameters are diagnostics. A user that parameters name and /etc/passwd has not is asked
+/// for through `view` and added to `facts`; with a null `view` nobody is asked: for finding mistakes in parameters
+/// where the host is not at hand.
+std::vector<Work> render_items(const std::vector<spec::Item>& items, const SystemView* view, Facts& facts,
+                               Diagnostics& diagnostics);
+
+}  // namespace converge

@@ -1,0 +1,144 @@
+#include "report/step_json.h"
+
+#include <algorithm>
+#include <array>
+
+namespace converge {
+namespace {
+
+constexpr std::array verdicts{std::pair{Verdict::pass, "pass"}, std::pair{Verdict::fail, "fail"},
+                              std::pair{Verdict::unknown, "unknown"}, std::pair{Verdict::skipped, "skipped"}};
+
+std::string_view name_of(Verdict verdict) {
+  return std::find_if(verdicts.begin(), verdicts.end(), [&](const auto& row) { return row.first == verdict; })->second;
+}
+
+std::string key_of(Outcome outcome) {
+  std::string name(converge::name_of(outcome));
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name;
+}
+
+Json or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+/// Reads the members of an object; after one that is not what it should be, ok() is false.
+class Members {
+ public:
+  explicit Members(const Json& json) : json_(json), ok_(json.is_object()) {}
+  bool ok() const { return ok_; }
+
+  const Json* at(const char* key) {
+    const auto it = ok_ ? json_.find(key) : json_.end();
+    if (!ok_ || it == json_.end()) {
+      ok_ = false;
+      return nullptr;
+    }
+    return &*it;
+  }
+  std::string text(const char* key) {
+    const Json* value = at(key);
+    if (value != nullptr && value->is_string()) return value->get<std::string>();
+    ok_ = ok_ && value != nullptr && value->is_null();
+    return {};
+  }
+  std::int64_t number(const char* key) {
+    const Json* value = at(key);
+    if (value != nullptr && value->is_number_integer()) return value->get<std::int64_t>();
+    ok_ = false;
+    return 0;
+  }
+
+ private:
+  const Json& json_;
+  bool ok_;
+};
+
+std::optional<Checks> checks_from(const Json* json) {
+  if (json == nullptr || !json->is_array()) return std::nullopt;
+  Checks out;
+  for (const Json& one : *json) {
+    Members members(one);
+    Check check{.property = members.text("property"),
+                .expected = members.text("expected"),
+                .actual = members.text("actual"),
+                .detail = members.text("detail")};
+    const std::string verdict = members.text("verdict");
+    const auto row = std::find_if(verdicts.begin(), verdicts.end(), [&](const auto& r) { return verdict == r.second; });
+    if (!members.ok() || row == verdicts.end()) return std::nullopt;
+    check.verdict = row->first;
+    out.push_back(std::move(check));
+  }
+  return out;
+}
+
+std::optional<Outcome> outcome_from(std::string_view key) {
+  for (int i = 0; i <= static_cast<int>(Outcome::failed); ++i)
+    if (key_of(static_cast<Outcome>(i)) == key) return static_cast<Outcome>(i);
+  return std::nullopt;
+}
+
+}  // namespace
+
+Json to_json(const std::optional<Error>& error) {
+  if (!error) return nullptr;
+  return {{"message", error->text()}, {"hint", or_null(error->hint)}};
+}
+
+Json to_json(const Step& step) {
+  Json checks = Json::array();
+  for (const Check& check : step.checks)
+    checks.push_back({{"property", check.property},
+                      {"expected", check.expected},
+                      {"actual", check.actual},
+                      {"verdict", name_of(check.verdict)},
+                      {"detail", or_null(check.detail)}});
+  return {{"item", step.item},
+          {"id", step.id},
+          {"at", step.at},
+          {"outcome", key_of(step.outcome)},
+          {"checks", std::move(checks)},
+          {"error", to_json(step.error)},
+          {"note", or_null(step.note)},
+          {"diff", or_null(step.diff)},
+          {"micros", step.took.count()}};
+}
+
+Json to_json(const Tally& tally) {
+  Json counts;
+  for (int i = 0; i <= static_cast<int>(Outcome::failed); ++i)
+    counts[key_of(static_cast<Outcome>(i))] = tally.of(static_cast<Outcome>(i));
+  return counts;
+}
+
+std::optional<Step> step_from(const Json& json) {
+  Members members(json);
+  Step step{.id = members.text("id"), .item = members.text("item"), .at = members.text("at")};
+  const auto outcome = outcome_from(members.text("outcome"));
+  auto checks = checks_from(members.at("checks"));
+  step.note = members.text("note");
+  step.diff = members.text("diff");
+  step.took = std::chrono::microseconds(members.number("micros"));
+  const Json* error = members.at("error");
+  if (!members.ok() || !outcome || !checks) return std::nullopt;
+  step.outcome = *outcome;
+  step.checks = std::move(*checks);
+  if (!error->is_null()) {
+    Members parts(*error);
+    step.error = Error{Errc::io, parts.text("message"), {}, parts.text("hint")};
+    if (!parts.ok()) return std::nullopt;
+  }
+  return step;
+}
+
+std::optional<Tally> tally_from(const Json& json) {
+  Members members(json);
+  Tally tally;
+  for (int i = 0; i <= static_cast<int>(Outcome::failed); ++i) {
+    const std::int64_t count = members.number(key_of(static_cast<Outcome>(i)).c_str());
+    if (!members.ok() || count < 0) return std::nullopt;
+    tally.counts[static_cast<std::size_t>(i)] = static_cast<std::size_t>(count);
+  }
+  return tally;
+}
+
+}  // namespace converge

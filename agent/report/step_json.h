@@ -1,0 +1,25 @@
+// A step as JSON, for the report and for the wire: what one writes the other reads. Every key is always present; null
+// is for nothing.
+#pragma once
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "engine/engine.h"
+
+namespace converge {
+
+using Json = nlohmann::ordered_json;
+
+/// {"item", "id", "at", "outcome", "checks", "error", "note", "diff", "micros"}
+Json to_json(const Step& step);
+/// {"in_sync": 3, ...}
+Json to_json(const Tally& tally);
+/// {"message", "hint"}, or null.
+Json to_json(const std::optional<Error>& error);
+
+/// The same back; nullopt unless every key is there and is what to_json() makes. What comes from a node is not
+/// trusted: nothing is thrown.
+std::optional<Step> step_from(const Json& json);
+std::optional<Tally> tally_from(const Json& json);
+
+}  // namespace converge
