@@ -89,7 +89,12 @@ void add_run_options(CLI::App& app, Options& o, bool writes) {
     app.add_flag("--check", o.check, "the same as the verb plan");
     app.add_flag("--wait", o.wait, "wait for another run to end instead of stopping");
   }
-  app.add_flag("-v,--verbose", o.verbose, "also what is in sync; twice: every look and change");
+  app.add_flag("-v,--verbose", o.verbose, "also what is in sync; twice: the log tells every look and change");
+  app.add_option("--log-level", o.log_level,
+                 "least to log on standard error: debug, info, warning, error or off\n"
+                 "(default: warning; with -v info, with -v -v debug)")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}))
+      ->type_name("LEVEL");
   app.add_option("--color,--colour", o.colour, "auto, always or never; NO_COLOR is honoured")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->type_name("WHEN")
@@ -116,10 +121,10 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
 }
 
 bool takes_value(std::string_view word) {
-  constexpr std::array<std::string_view, 19> options{
+  constexpr std::array<std::string_view, 20> options{
       "-i",       "--inventory", "-l",       "--limit",   "-e",           "--extra-vars", "-t",
       "--tags",   "--skip-tags", "--root",   "-c",        "--connection", "-u",           "--user",
-      "--format", "--color",     "--colour", "--explain", "--serial"};
+      "--format", "--color",     "--colour", "--explain", "--serial",     "--log-level"};
   return std::find(options.begin(), options.end(), word) != options.end();
 }
 

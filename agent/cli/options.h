@@ -20,6 +20,7 @@ struct Options {
   std::string format = "text";
   std::string colour = "auto";
   int verbose = 0;
+  std::string log_level;               // "": what `verbose` says
   std::string explain;                 // inventory --explain HOST
   std::string module;                  // doc MODULE
   std::vector<std::string> arguments;  // the whole command line after the program, for running it again as root

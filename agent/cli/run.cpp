@@ -13,6 +13,7 @@
 #include <filesystem>
 
 #include "cli/load.h"
+#include "cli/log.h"
 #include "cli/verbs.h"
 #include "core/text.h"
 #include "report/reporter.h"
@@ -163,14 +164,17 @@ int run_verb(const Options& options) {
   if (!root) return complain(root.error(), exit_usage);
   auto opened = open_system(*root);
   if (!opened) return complain(opened.error(), exit_failed);
-  TracingSystem traced(**opened, [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
-  System* const system = options.verbose > 1 ? static_cast<System*>(&traced) : opened->get();
+  Log log(log_level_of(options));
+  TracingSystem traced(**opened, [&log](const std::string& line) { log.debug(line); });
+  System* const system = log.takes(LogLevel::debug) ? static_cast<System*>(&traced) : opened->get();
   auto facts = gather_facts(*system);
   if (!facts) return complain(facts.error().during("gathering facts"), exit_unknown);
 
   std::vector<std::string> local, elsewhere;
   for (const std::string& host : loaded.hosts)
     (is_local(options, loaded, host, *facts) ? local : elsewhere).push_back(host);
+  log.info(fmt::format("this is '{}' ({} {}, init {}); it stands for {}", facts->hostname, facts->os_id,
+                       facts->os_version, facts->init, local.empty() ? "no host of these" : join(local, ", ")));
   if (local.size() > 1 && options.root == "/") {
     return complain(Error{Errc::invalid,
                           fmt::format("this machine cannot be {} hosts at once: {}", local.size(), join(local, ", ")),
@@ -203,6 +207,7 @@ int run_verb(const Options& options) {
     auto taken = RunLock::take(*root, holder_note(), options.wait);
     if (!taken) return complain(taken.error(), taken.error().code == Errc::changed ? exit_busy : exit_failed);
     lock.emplace(std::move(*taken));
+    log.info("the run lock is ours");
   }
 
   const auto spent = [](Clock::time_point since) {
@@ -234,7 +239,7 @@ int run_verb(const Options& options) {
   }
   reporter->run_ends(code, spent(start));
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    fmt::print(stderr, "converge: the report could not be written; the run itself ended with exit code {}\n", code);
+    log.error(fmt::format("the report could not be written; the run itself ended with exit code {}", code));
     return exit_internal;
   }
   return code;
