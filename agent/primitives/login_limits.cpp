@@ -353,17 +353,18 @@ Checks compare(const LoginLimits& p, const LoginLimits::State& state) {
   const auto here = configured(own_lines(p, lines));
   const auto effective = effective_limit(state.files, subject_of(p, state), p.item);
   bool named = false;  // which file it is, once
+  const std::string path = file.str();
   const auto add = [&](const std::string& type, std::uint64_t wanted, const std::optional<Limit>& line,
                        const std::optional<EffectiveLimit::Value>& value) {
     const auto expected = fmt::format("{}", wanted);
     auto written = check_equal(type, expected, shown(line));
     const bool differs = written.verdict == Verdict::fail;
-    if (differs && !named) written.detail = "in " + file.str();
+    if (differs && !named) written.detail = "in " + path;
     named = named || differs;
     checks.push_back(std::move(written));
     auto in_effect = check_equal(type + " in effect", expected, value ? value->text() : "not set");
     // Our own lines are no obstacle: they are about to be mended.
-    const bool ours = differs && value && effective.cancelled.empty() && value->where.starts_with(file.str() + ":");
+    const bool ours = differs && value && effective.cancelled.empty() && value->where.starts_with(path + ":");
     const auto why = obstacle(value, effective.cancelled, wanted);
     if (why && !ours) in_effect.detail = *why;
     checks.push_back(std::move(in_effect));

@@ -124,9 +124,10 @@ Result<CgroupLimit::State> inspect(const CgroupLimit& p, const SystemView& view)
 Checks compare(const CgroupLimit& p, const CgroupLimit::State& state) {
   const auto& [unit, property, value, slack] = p;
   const bool bytes = property.starts_with("Memory");
+  const bool quota = property == "CPUQuotaPerSecUSec";
   const auto shown = [&](const std::string& text) {
     std::uint64_t number = 0;
-    if (property == "CPUQuotaPerSecUSec" && parse_number(text, number)) {
+    if (quota && parse_number(text, number)) {
       return fmt::format("{:.6g}%", static_cast<double>(number) / 10'000);
     }
     return bytes && parse_number(text, number) ? Bytes{number}.text() : text;

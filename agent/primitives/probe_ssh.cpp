@@ -43,7 +43,9 @@ void find_shadows(const SshConfigAnswer& p, const SystemView& view, SshConfigAns
   const auto seen = view.read({config, p.user}, text_limit);
   if (!seen) return;  // only the place is lost; the wrong value is reported all the same
   const auto settings = settings_for(seen->content, p.alias);
-  for (const auto& [keyword, value] : p.expected) {
+  for (const auto& expectation : p.expected) {
+    const auto& keyword = expectation.first;
+    const auto& value = expectation.second;
     if (right(p, state, keyword, value)) continue;
     const auto line = std::find_if(settings.begin(), settings.end(), [&](const SshSetting& setting) {
       return setting.keyword == keyword || setting.keyword == "include";
