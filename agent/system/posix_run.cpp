@@ -9,62 +9,56 @@
 #include "system/systemd.h"
 
 namespace converge {
-namespace {
 
-constexpr std::size_t max_parallel = 8;
-
-}  // namespace
-
-std::vector<Result<CommandOutput>> PosixSystem::run_commands(const std::vector<Command>& commands) const {
-  std::vector<Result<CommandOutput>> answers;
-  std::vector<Launch> launches;
-  std::vector<std::size_t> which;
-  for (const auto& command : commands) {
-    Launch launch;
-    launch.command = &command;
-    std::optional<Error> failed;
-    if (command.as) {
-      launch.home = command.as->home.str();
-      if (privileged_) {
-        auto ids = groups(*command.as);
-        if (ids) {
-          launch.groups = *std::move(ids);
-        } else {
-          failed = std::move(ids).error();
-        }
-      } else if (command.as->uid != ::geteuid()) {
-        failed = Error{Errc::permission,
-                       fmt::format("cannot run '{}' as user '{}': that needs root", command.text(), command.as->name),
-                       {},
-                       "run converge as root"};
-      }
-    } else {
-      auto home = home_of_ours();
-      if (home) launch.home = *std::move(home);
-    }
-    answers.emplace_back(failed ? *failed : Error{});
-    if (!failed) {
-      launches.push_back(std::move(launch));
-      which.push_back(answers.size() - 1);
-    }
+Result<Launch> PosixSystem::launch_of(const Command& command) const {
+  Launch launch;
+  launch.command = &command;
+  if (command.as && privileged_) {
+    auto ids = groups(*command.as);
+    if (!ids) return std::move(ids).error();
+    launch.groups = *std::move(ids);
   }
-  auto outputs = run_all(launches, max_parallel);
-  for (std::size_t i = 0; i < outputs.size(); ++i) answers[which[i]] = std::move(outputs[i]);
-  return answers;
+  if (command.as) {
+    if (!privileged_ && command.as->uid != ::geteuid()) {
+      return Error{Errc::permission,
+                   fmt::format("cannot run '{}' as user '{}': that needs root", command.text(), command.as->name),
+                   {},
+                   "run converge as root"};
+    }
+    launch.home = command.as->home.str();
+  } else if (auto home = home_of_ours()) {
+    launch.home = *std::move(home);
+  }
+  return launch;
+}
+
+Result<CommandOutput> PosixSystem::run_now(const Command& command) const {
+  auto launch = launch_of(command);
+  if (!launch) return std::move(launch).error();
+  return memory_.jobs.answer(memory_.jobs.start(*std::move(launch)));
 }
 
 Result<CommandOutput> PosixSystem::query(const Command& command) const {
   if (!live_) return not_live(fmt::format("running '{}'", command.text()));
-  for (const auto& [known, answer] : memory_.commands) {
-    if (known == command) return answer;
+  for (auto& asked : memory_.asked) {
+    if (asked.command != command) continue;
+    if (!asked.answer) asked.answer = memory_.jobs.answer(asked.job);
+    return *asked.answer;
   }
-  return std::move(run_commands({command}).front());
+  return run_now(command);
 }
 
 Result<CommandOutput> PosixSystem::run(const Command& command) {
   forget();
   if (!live_) return not_live(fmt::format("running '{}'", command.text()));
-  return std::move(run_commands({command}).front());
+  return run_now(command);
+}
+
+void PosixSystem::wait(std::chrono::milliseconds time) {
+  // What was told of the moment before is not to be told again; what is being asked goes on.
+  memory_.units.clear();
+  memory_.asked.remove_if([](const Asked& asked) { return asked.answer.has_value(); });
+  memory_.jobs.pass(time);
 }
 
 Result<UnitProperties> PosixSystem::unit(std::string_view unit) const {
@@ -76,15 +70,15 @@ Result<UnitProperties> PosixSystem::unit(std::string_view unit) const {
 
 void PosixSystem::expect(const std::vector<Command>& queries, const std::vector<std::string>& units) const {
   if (!live_) return;
-  std::vector<Command> fresh;
   for (const auto& command : queries) {
-    const auto known = [&](const auto& entry) { return entry.first == command; };
-    const bool old = std::any_of(memory_.commands.begin(), memory_.commands.end(), known);
-    if (!old && std::find(fresh.begin(), fresh.end(), command) == fresh.end()) fresh.push_back(command);
-  }
-  auto answers = run_commands(fresh);
-  for (std::size_t i = 0; i < fresh.size(); ++i) {
-    memory_.commands.emplace_back(std::move(fresh[i]), std::move(answers[i]));
+    const auto known = [&](const Asked& asked) { return asked.command == command; };
+    if (std::any_of(memory_.asked.begin(), memory_.asked.end(), known)) continue;
+    Asked& asked = memory_.asked.emplace_back(Asked{.command = command, .job = 0, .answer = {}});
+    if (auto launch = launch_of(asked.command)) {
+      asked.job = memory_.jobs.start(*std::move(launch));
+    } else {
+      asked.answer = std::move(launch).error();
+    }
   }
   std::vector<std::string> wanted;
   for (const auto& unit : units) {

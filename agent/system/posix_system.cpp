@@ -88,15 +88,6 @@ Timestamp PosixSystem::now() const {
 
 std::uint64_t PosixSystem::page_size() const { return static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)); }
 
-void PosixSystem::wait(std::chrono::milliseconds time) {
-  forget();  // what was asked for ahead was about the moment before
-  struct timespec left = {};
-  left.tv_sec = static_cast<time_t>(time.count() / 1000);
-  left.tv_nsec = static_cast<long>(time.count() % 1000) * 1'000'000;
-  while (::nanosleep(&left, &left) != 0 && errno == EINTR) {
-  }
-}
-
 Timestamp timestamp_of(const struct timespec& t) {
   return {static_cast<std::int64_t>(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000};
 }

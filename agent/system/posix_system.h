@@ -2,6 +2,7 @@
 #pragma once
 #include <sys/stat.h>
 
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 
 #include "system/identity.h"
 #include "system/os.h"
+#include "system/process.h"
 #include "system/replace.h"
 #include "system/resolve.h"
 #include "system/system.h"
@@ -66,9 +68,16 @@ class PosixSystem final : public System {
     Fd directory;
     std::string name;
   };
-  /// Answers gathered ahead by expect(); forgotten at the next change.
+  /// A query that was announced: running, or answered.
+  struct Asked {
+    Command command;
+    std::size_t job;
+    std::optional<Result<CommandOutput>> answer;
+  };
+  /// What expect() has asked ahead; forgotten at the next change.
   struct Memory {
-    std::vector<std::pair<Command, Result<CommandOutput>>> commands;
+    std::list<Asked> asked;  // a job refers to its command
+    Jobs jobs{8};
     std::map<std::string, Result<UnitProperties>, std::less<>> units;
   };
 
@@ -81,7 +90,8 @@ class PosixSystem final : public System {
   Result<AsUser> become(const std::optional<Person>& who) const;
   Result<std::vector<gid_t>> groups(const Person& who) const;
   Result<std::string> home_of_ours() const;
-  std::vector<Result<CommandOutput>> run_commands(const std::vector<Command>& commands) const;
+  Result<Launch> launch_of(const Command& command) const;
+  Result<CommandOutput> run_now(const Command& command) const;
   Status own(int fd, const Place& place, Owner owner) const;
   /// Gives `temporary` its name, durably. `before` is what was there when we looked, nullptr for nothing; Errc::changed
   /// if it is another now.

@@ -317,8 +317,8 @@ class IgnoreSigpipe {
   struct sigaction before_ = {};
 };
 
-/// Waits until one of the children has something to say, ends, or is due for a signal.
-void wait_for_any(std::vector<std::unique_ptr<Running>>& active) {
+/// Waits until one of the children has something to say, ends, or is due for a signal; or until `until`.
+void wait_for_any(std::vector<std::unique_ptr<Running>>& active, Clock::time_point until) {
   std::vector<pollfd> polled;
   std::vector<std::pair<Running*, int>> whose;
   const auto watch = [&](Running& running, const Fd& fd, short events, int role) {
@@ -327,7 +327,7 @@ void wait_for_any(std::vector<std::unique_ptr<Running>>& active) {
     whose.emplace_back(&running, role);
   };
   auto now = Clock::now();
-  auto next = now + std::chrono::minutes(1);
+  auto next = std::min(until, now + std::chrono::minutes(1));
   for (const auto& running : active) {
     watch(*running, running->in, POLLOUT, 0);
     watch(*running, running->out, POLLIN, 1);
@@ -375,23 +375,40 @@ std::string Capture::text() const {
   return head_ + fmt::format("\n... {} bytes left out ...\n", dropped_ + excess) + tail_.substr(excess);
 }
 
-std::vector<Result<CommandOutput>> run_all(const std::vector<Launch>& launches, std::size_t parallel) {
-  std::vector<std::optional<Result<CommandOutput>>> answers(launches.size());
+struct Jobs::State {
+  std::size_t parallel = 1;
+  std::vector<Launch> launches;
+  std::vector<std::optional<Result<CommandOutput>>> answers;  // one for each launch; nullopt: not ended
   std::vector<std::unique_ptr<Running>> active;
-  std::size_t next = 0;
-  const IgnoreSigpipe quiet;
-  while (next < launches.size() || !active.empty()) {
-    while (next < launches.size() && active.size() < std::max<std::size_t>(parallel, 1)) {
-      auto started = start(launches[next], next);
+  std::size_t next = 0;  // of the launches, to be started
+
+  explicit State(std::size_t at_once) : parallel(std::max<std::size_t>(at_once, 1)) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() {
+    for (const auto& running : active) {
+      if (running->exited) continue;
+      ::kill(-running->pid, SIGKILL);
+      while (::waitpid(running->pid, nullptr, 0) < 0 && errno == EINTR) {
+      }
+    }
+  }
+
+  void fill() {
+    for (; next < launches.size() && active.size() < parallel; ++next) {
+      auto started = converge::start(launches[next], next);
       if (started) {
         active.push_back(*std::move(started));
       } else {
         answers[next] = std::move(started).error();
       }
-      ++next;
     }
-    if (active.empty()) continue;
-    wait_for_any(active);
+  }
+
+  /// Waits until something happens, at the latest at `until`.
+  void step(Clock::time_point until) {
+    const IgnoreSigpipe quiet;
+    wait_for_any(active, until);
     const auto now = Clock::now();
     for (auto it = active.begin(); it != active.end();) {
       if (!(*it)->finished(now)) {
@@ -401,13 +418,40 @@ std::vector<Result<CommandOutput>> run_all(const std::vector<Launch>& launches, 
       // Its end may have been noticed before its last words were read.
       if ((*it)->out) drain((*it)->out, (*it)->captured_out);
       if ((*it)->err) drain((*it)->err, (*it)->captured_err);
-      answers[(*it)->index] = answer(**it);
+      answers[(*it)->index] = converge::answer(**it);
       it = active.erase(it);
     }
+    fill();
   }
+};
+
+Jobs::Jobs(std::size_t parallel) : state_(std::make_unique<State>(parallel)) {}
+Jobs::Jobs(Jobs&&) noexcept = default;
+Jobs& Jobs::operator=(Jobs&&) noexcept = default;
+Jobs::~Jobs() = default;
+
+std::size_t Jobs::start(Launch launch) {
+  state_->launches.push_back(std::move(launch));
+  state_->answers.emplace_back();
+  state_->fill();
+  return state_->launches.size() - 1;
+}
+
+Result<CommandOutput> Jobs::answer(std::size_t job) {
+  while (!state_->answers[job]) state_->step(Clock::time_point::max());
+  return *std::move(state_->answers[job]);
+}
+
+void Jobs::pass(std::chrono::milliseconds time) {
+  const auto until = Clock::now() + time;
+  while (Clock::now() < until) state_->step(until);
+}
+
+std::vector<Result<CommandOutput>> run_all(const std::vector<Launch>& launches, std::size_t parallel) {
+  Jobs jobs(parallel);
+  for (const auto& launch : launches) jobs.start(launch);
   std::vector<Result<CommandOutput>> results;
-  results.reserve(answers.size());
-  for (auto& each : answers) results.push_back(*std::move(each));
+  for (std::size_t i = 0; i < launches.size(); ++i) results.push_back(jobs.answer(i));
   return results;
 }
 

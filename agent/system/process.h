@@ -3,6 +3,8 @@
 #pragma once
 #include <sys/types.h>
 
+#include <chrono>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,28 @@ struct Launch {
 /// value. Errc::not_found: no such program; Errc::permission: it may not be executed; Errc::timeout: its process group
 /// got TERM at the deadline and KILL two seconds later. A process left behind in the background is not waited for.
 std::vector<Result<CommandOutput>> run_all(const std::vector<Launch>& launches, std::size_t parallel);
+
+/// Programs in the background. Each begins at once, or as soon as fewer than `parallel` run; they are looked after
+/// (read, fed, held to their deadline) whenever somebody waits for an answer or lets time pass.
+class Jobs {
+ public:
+  explicit Jobs(std::size_t parallel);
+  Jobs(Jobs&& other) noexcept;
+  Jobs& operator=(Jobs&& other) noexcept;
+  /// Those that still run get KILL, with their process groups.
+  ~Jobs();
+
+  /// A number to ask for the answer with. What `launch.command` points to must live until it was given.
+  std::size_t start(Launch launch);
+  /// Waits for its end; the answers are those of run_all(). To be asked once.
+  Result<CommandOutput> answer(std::size_t job);
+  /// Lets time pass.
+  void pass(std::chrono::milliseconds time);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 /// Keeps the beginning of what is added, and its last 64 KiB.
 class Capture {

@@ -179,8 +179,8 @@ class SystemView {
 
   /// lstat(2) of a path; nullopt if nothing is there. By look() where nothing better is known.
   virtual Result<std::optional<FileStatus>> status(const AbsPath& path) const;
-  /// Hands over the bytes of the regular file `path` leads to (symlinks are followed) piece by piece, in bounded memory.
-  /// False: nothing is there. Errc::invalid: it is no regular file.
+  /// Hands over the bytes of the regular file `path` leads to (symlinks are followed) piece by piece, in bounded
+  /// memory. False: nothing is there. Errc::invalid: it is no regular file.
   virtual Result<bool> stream(const AbsPath& path, const TakePiece& take) const;
   /// The network interfaces that are up or have an address, by name.
   virtual Result<std::vector<NetworkInterface>> interfaces() const;
@@ -200,8 +200,9 @@ class SystemView {
   /// True if a kernel and services run behind this view; false for a directory tree (--root).
   virtual bool is_live() const = 0;
 
-  /// A promise that these will be asked soon: they may be run together now, and answered from memory until the next
-  /// change to the host. Changes nothing but time.
+  /// A promise that these will be asked soon: the queries may begin now, together and in the background, and go on
+  /// while other things are asked; a query then waits for its answer. Answers are given until the next change to the
+  /// host, which also ends what is still being asked, and only once across a wait(). Changes nothing but time.
   virtual void expect(const std::vector<Command>& /*queries*/, const std::vector<std::string>& /*units*/) const {}
 };
 

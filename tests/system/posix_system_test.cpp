@@ -71,11 +71,56 @@ TEST(LiveSystem, AnswersToWhatWasExpectedComeFromMemoryUntilAChange) {
   Command count;
   count.argv = {"ls", directory};
   host.expect({count}, {});
+  EXPECT_EQ(host.query(count)->out, "");
   std::ofstream(directory + "/late") << "x";
   EXPECT_EQ(host.query(count)->out, "");
   EXPECT_TRUE(host.remove(AbsPath(directory + "/none")));
   EXPECT_EQ(host.query(count)->out, "late\n");
   std::filesystem::remove_all(directory);
+}
+
+/// A query that ends when the test writes into the FIFO that it reads.
+struct Held {
+  char name[26] = "/tmp/converge-held-XXXXXX";
+  std::string fifo = std::string(::mkdtemp(name)) + "/fifo";
+  Command command{.argv = {"cat", fifo}, .deadline = std::chrono::seconds(20)};
+  Held() { ::mkfifo(fifo.c_str(), 0600); }
+  ~Held() { std::filesystem::remove_all(name); }
+  void let_go() const { std::ofstream(fifo) << "told"; }
+};
+
+TEST(LiveSystem, WhatIsExpectedGoesOnWhileTimePassesAndOthersAreAsked) {
+  auto live = open_system(AbsPath("/"));
+  System& host = **live;
+  const Held held;
+  host.expect({held.command}, {});  // would not return if it waited
+  EXPECT_EQ(host.query({.argv = {"echo", "other"}})->out, "other\n");
+  host.wait(std::chrono::milliseconds(1));
+  held.let_go();
+  EXPECT_EQ(host.query(held.command)->out, "told");
+}
+
+TEST(LiveSystem, AfterAWaitWhatWasAnsweredIsAskedAnew) {
+  auto live = open_system(AbsPath("/"));
+  System& host = **live;
+  const Held place;
+  const Command list{.argv = {"ls", place.name}};
+  host.expect({list}, {});
+  EXPECT_EQ(host.query(list)->out, "fifo\n");
+  std::filesystem::remove(place.fifo);
+  EXPECT_EQ(host.query(list)->out, "fifo\n");
+  host.wait(std::chrono::milliseconds(1));
+  EXPECT_EQ(host.query(list)->out, "");
+}
+
+TEST(LiveSystem, AChangeEndsWhatIsStillBeingAsked) {
+  auto live = open_system(AbsPath("/"));
+  System& host = **live;
+  const Held held;
+  host.expect({held.command}, {});
+  EXPECT_TRUE(host.remove(AbsPath(held.fifo).parent().child("none")));
+  // Nobody reads the FIFO any more: O_NONBLOCK says so at once.
+  EXPECT_LT(::open(held.fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC), 0);
 }
 
 TEST_F(Tree, DotDotAndAbsoluteLinksCannotLeaveIt) {

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -167,6 +168,26 @@ TEST(Process, ManyKeepTheirOrder) {
   for (int i = 0; i < 20; ++i) {
     EXPECT_EQ(answers[static_cast<std::size_t>(i)]->out, std::to_string(i) + "\n");
   }
+}
+
+TEST(Jobs, NoMoreThanAllowedRunAtOnceAndAllAreAnswered) {
+  const Command one = sh("echo one"), two = sh("echo two"), none{.argv = {"/no/such/program"}};
+  Jobs jobs(1);
+  const auto first = jobs.start({.command = &one}), second = jobs.start({.command = &two}),
+             third = jobs.start({.command = &none});
+  EXPECT_EQ(jobs.answer(second)->out, "two\n");
+  EXPECT_EQ(jobs.answer(first)->out, "one\n");
+  EXPECT_EQ(jobs.answer(third).error().code, Errc::not_found);
+}
+
+TEST(Jobs, WhatNobodyWaitsForIsEndedWithTheGroupAndLeavesNoZombie) {
+  const Command endless = sh("sleep 1000 & echo $!; wait");
+  {
+    Jobs jobs(2);
+    jobs.start({.command = &endless});
+  }
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
+  EXPECT_EQ(errno, ECHILD);
 }
 
 TEST(CommandText, QuotesWhatAShellWould) {
