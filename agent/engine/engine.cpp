@@ -6,96 +6,209 @@
 #include <chrono>
 #include <numeric>
 #include <set>
+#include <utility>
 
 namespace converge {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// What `resource` will ask, added to `wants`.
+void gather(const Resource& resource, const SystemView& view, Wants& wants) {
+  Wants more = wants_of(resource, view);
+  std::move(more.queries.begin(), more.queries.end(), std::back_inserter(wants.queries));
+  std::move(more.units.begin(), more.units.end(), std::back_inserter(wants.units));
+}
+
+void announce(const Wants& wants, const SystemView& view) {
+  if (!wants.queries.empty() || !wants.units.empty()) view.expect(wants.queries, wants.units);
+}
+
 /// Everything that will be asked, announced at once so that it can be asked together.
 void announce(const std::vector<Work>& work, const SystemView& view, bool deep) {
-  std::vector<Command> queries;
-  std::vector<std::string> units;
+  Wants wants;
   for (const Work& item : work) {
     if (!item.skipped.empty()) continue;
-    for (const Declared& declared : item.rendered.chain) {
-      if (is_deep(declared.resource) && !deep) continue;
-      Wants wants = wants_of(declared.resource);
-      std::move(wants.queries.begin(), wants.queries.end(), std::back_inserter(queries));
-      std::move(wants.units.begin(), wants.units.end(), std::back_inserter(units));
-    }
+    for (const Declared& declared : item.rendered.chain)
+      if (deep || !is_deep(declared.resource)) gather(declared.resource, view, wants);
   }
-  if (!queries.empty() || !units.empty()) view.expect(queries, units);
+  announce(wants, view);
 }
 
 bool stops_a_chain(Outcome outcome) { return outcome >= Outcome::blocked; }
 
-/// One run: the walk over items and chains that plan, verify and apply share.
+/// What has happened in a chain so far.
+struct ChainState {
+  bool changes = false;          // something was changed, or would be
+  std::vector<std::string> ids;  // of what changed, or would
+};
+
+/// Handles a resource: is given its chain's state and returns what came of it, or nullopt for what is not asked now.
+using Handle = std::function<std::optional<Act>(const Declared&, ChainState&)>;
+
+/// One run: the walk over items and chains that plan, verify and apply share. Every chain is walked in its own order,
+/// and steps are reported in the order of the spec, whatever order they ended in.
 class Run {
  public:
-  Run(const std::vector<Work>& work, Observer& observer, const RunOptions& options)
-      : work_(work), observer_(observer), options_(options) {}
+  struct Way {
+    bool failures_block = true;
+    /// Walk all chains up to what has to be waited for, or is only to be proved, and then let that go on together.
+    bool waits_overlap = false;
+  };
 
-  /// `one` handles a resource: it is given the chain's state and returns the step, or nullopt for what is not asked
-  /// now.
-  template <class One>
-  Tally walk(bool failures_block, One&& one) {
+  Run(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options, Way way,
+      Handle handle)
+      : work_(work), view_(view), observer_(observer), options_(options), way_(way), handle_(std::move(handle)) {}
+
+  Tally walk() {
     for (const Work& item : work_) {
-      if (!item.skipped.empty()) {
-        report(item, Step{.id = item.module, .at = item.at.text(), .outcome = Outcome::skipped, .note = item.skipped});
-        continue;
-      }
-      if (item.rendered.refusal) {
-        Step step{.id = item.module, .at = item.at.text(), .outcome = Outcome::failed, .error = item.rendered.refusal};
-        report(item, std::move(step));
-        did_not_succeed(item);
-        continue;
-      }
-      chain(item, failures_block, one);
+      if (!item.needs.empty()) finish();  // what it needs has to have ended, well or not
+      open_.push_back({.item = &item});
+      begin(open_.back());
+      if (!way_.waits_overlap) finish();
     }
+    finish();
     return tally_;
   }
 
  private:
-  template <class One>
-  void chain(const Work& item, bool failures_block, One& one) {
-    std::string blocked_by = failures_block ? unmet_need(item) : std::string{};
+  struct Chain {
+    const Work* item;
+    std::size_t next = 0;  // of its resources
+    std::string blocked_by;
     ChainState state;
-    for (const Declared& declared : item.rendered.chain) {
+    std::optional<Act> begun;  // the resource before `next` has yet to settle
+    std::vector<Step> steps;   // not reported yet
+    const std::vector<Declared>& resources() const { return item->rendered.chain; }
+    bool ended() const { return next == resources().size(); }
+  };
+
+  void begin(Chain& chain) {
+    const Work& item = *chain.item;
+    Step step{.id = item.module, .at = item.at.text()};
+    if (!item.skipped.empty()) {
+      step.outcome = Outcome::skipped;
+      step.note = item.skipped;
+      chain.next = chain.resources().size();
+      chain.steps.push_back(std::move(step));
+    } else if (item.rendered.refusal) {
+      step.outcome = Outcome::failed;
+      step.error = item.rendered.refusal;
+      did_not_succeed(item);
+      chain.next = chain.resources().size();
+      chain.steps.push_back(std::move(step));
+    } else {
+      if (way_.failures_block) chain.blocked_by = unmet_need(item);
+      advance(chain, !way_.waits_overlap);
+    }
+    report();
+  }
+
+  /// Brings every open chain to its end. Proofs that are due are asked while what has been set going comes about:
+  /// their chains have ended all acting, and answers gathered ahead are forgotten at any further change.
+  void finish() {
+    announce_proofs();
+    for (Chain& chain : open_) {
+      while (chain.begun) {
+        settle(chain);
+        advance(chain, false);
+      }
+    }
+    announce_proofs();
+    for (Chain& chain : open_) {
+      advance(chain, true);
+      while (chain.begun) {
+        settle(chain);
+        advance(chain, true);
+      }
+      report();
+    }
+    open_.clear();
+  }
+
+  void announce_proofs() const {
+    if (!way_.waits_overlap) return;  // then they were announced at the beginning
+    Wants wants;
+    for (const Chain& chain : open_) {
+      if (chain.begun || !chain.blocked_by.empty()) continue;
+      for (std::size_t i = chain.next; i < chain.resources().size(); ++i) {
+        const Resource& resource = chain.resources()[i].resource;
+        if (!is_probe(resource)) break;
+        if (chain.state.changes || !is_deep(resource)) gather(resource, view_, wants);
+      }
+    }
+    announce(wants, view_);
+  }
+
+  /// Goes on with a chain until it ends, something has been set going, or (unless `prove`) only proofs remain.
+  void advance(Chain& chain, bool prove) {
+    const Work& item = *chain.item;
+    while (!chain.ended()) {
+      const Declared& declared = chain.resources()[chain.next];
+      if (!prove && is_probe(declared.resource)) return;
+      ++chain.next;
       if (options_.stop && options_.stop()) {
         tally_.interrupted = true;
-        blocked_by = "interrupted";
+        chain.blocked_by = "interrupted";
       }
-      if (!blocked_by.empty()) {
-        report(item, Step{.id = id_of(declared.resource),
-                          .at = declared.from.at.text(),
-                          .outcome = Outcome::blocked,
-                          .note = blocked_by});
+      if (!chain.blocked_by.empty()) {
         did_not_succeed(item);
+        chain.steps.push_back({.id = id_of(declared.resource),
+                               .at = declared.from.at.text(),
+                               .outcome = Outcome::blocked,
+                               .note = chain.blocked_by});
         continue;
       }
       observer_.begins(item.item, item.module);
       const auto start = Clock::now();
-      std::optional<Step> taken = one(declared, state);
-      if (!taken) continue;  // a probe that is not asked now
-      Step& step = *taken;
-      step.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start);
-      const Outcome outcome = step.outcome;
-      const bool honest = outcome == Outcome::unknown && is_unverifiable(declared.resource);  // it said so beforehand
-      if (stops_a_chain(outcome) && !honest) {
-        did_not_succeed(item);
-        if (failures_block && !is_probe(declared.resource))
-          blocked_by =
-              fmt::format("{} {}", step.id, outcome == Outcome::unknown ? "could not be determined" : "failed");
+      std::optional<Act> act = handle_(declared, chain.state);
+      if (!act) continue;  // a probe that is not asked now
+      act->step.took = since(start);
+      if (act->settle) {
+        chain.begun = std::move(act);
+        return;
       }
-      report(item, std::move(step));
+      conclude(chain, std::move(act->step));
     }
   }
 
-  void report(const Work& item, Step step) {
-    step.item = item.item;
-    tally_.add(step.outcome);
-    observer_.step(step);
+  void settle(Chain& chain) {
+    Act act = *std::exchange(chain.begun, std::nullopt);
+    observer_.begins(chain.item->item, chain.item->module);
+    const auto start = Clock::now();
+    act.settle(act.step);
+    act.step.took += since(start);
+    conclude(chain, std::move(act.step));
+  }
+
+  /// The end of the step of the resource before `next`.
+  void conclude(Chain& chain, Step step) {
+    const Resource& resource = chain.resources()[chain.next - 1].resource;
+    if (step.outcome == Outcome::changed) chain.state.changes = true;
+    const bool honest = step.outcome == Outcome::unknown && is_unverifiable(resource);  // it said so beforehand
+    if (stops_a_chain(step.outcome) && !honest) {
+      did_not_succeed(*chain.item);
+      if (way_.failures_block && !is_probe(resource))
+        chain.blocked_by =
+            fmt::format("{} {}", step.id, step.outcome == Outcome::unknown ? "could not be determined" : "failed");
+    }
+    chain.steps.push_back(std::move(step));
+  }
+
+  /// Tells of all that has ended and has nothing before it that has not.
+  void report() {
+    for (Chain& chain : open_) {
+      for (Step& step : std::exchange(chain.steps, {})) {
+        step.item = chain.item->item;
+        tally_.add(step.outcome);
+        observer_.step(step);
+      }
+      if (!chain.ended() || chain.begun) return;
+    }
+  }
+
+  static std::chrono::microseconds since(Clock::time_point start) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start);
   }
 
   void did_not_succeed(const Work& item) {
@@ -111,17 +224,13 @@ class Run {
     return {};
   }
 
- public:
-  /// What has happened in a chain so far.
-  struct ChainState {
-    bool changes = false;          // something was changed, or would be
-    std::vector<std::string> ids;  // of what changed, or would
-  };
-
- private:
   const std::vector<Work>& work_;
+  const SystemView& view_;
   Observer& observer_;
   const RunOptions& options_;
+  const Way way_;
+  const Handle handle_;
+  std::vector<Chain> open_;  // begun, in the order of the spec, up to the next finish()
   Tally tally_;
   std::set<std::string> unsuccessful_;
 };
@@ -146,52 +255,51 @@ int exit_code(Verb verb, const Tally& tally) {
 
 Tally plan(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options) {
   announce(work, view, false);
-  return Run(work, observer, options)
-      .walk(true, [&](const Declared& declared, Run::ChainState& chain) -> std::optional<Step> {
-        if (is_probe(declared.resource) && (chain.changes || is_deep(declared.resource))) return std::nullopt;
-        Step step = evaluate(declared, view, {options.diff, true});
-        if (const auto path = followed_by(declared.resource);
-            path && step.outcome == Outcome::in_sync && names_path(chain.ids, *path)) {
-          step.outcome = Outcome::out_of_sync;
-          step.note = fmt::format("follows the change of {}", path->str());
-        }
-        if (step.outcome == Outcome::out_of_sync) {
-          chain.changes = true;
-          chain.ids.push_back(step.id);
-          if (is_probe(declared.resource)) {
-            step.outcome = Outcome::failed;
-            step.error = Error{Errc::refused, "it is declared as it should be, and yet not in effect", {}, {}};
-          }
-        }
-        return step;
-      });
+  return Run(work, view, observer, options, {},
+             [&](const Declared& declared, ChainState& chain) -> std::optional<Act> {
+               if (is_probe(declared.resource) && (chain.changes || is_deep(declared.resource))) return std::nullopt;
+               Step step = evaluate(declared, view, {options.diff, true});
+               if (const auto path = followed_by(declared.resource);
+                   path && step.outcome == Outcome::in_sync && names_path(chain.ids, *path)) {
+                 step.outcome = Outcome::out_of_sync;
+                 step.note = fmt::format("follows the change of {}", path->str());
+               }
+               if (step.outcome == Outcome::out_of_sync) {
+                 chain.changes = true;
+                 chain.ids.push_back(step.id);
+                 if (is_probe(declared.resource)) {
+                   step.outcome = Outcome::failed;
+                   step.error = Error{Errc::refused, "it is declared as it should be, and yet not in effect", {}, {}};
+                 }
+               }
+               return Act{std::move(step), {}};
+             })
+      .walk();
 }
 
 Tally verify(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options) {
   announce(work, view, true);
-  return Run(work, observer, options)
-      .walk(false, [&](const Declared& declared, Run::ChainState&) -> std::optional<Step> {
-        return evaluate(declared, view, {options.diff, false});
-      });
+  return Run(work, view, observer, options, {.failures_block = false},
+             [&](const Declared& declared, ChainState&) -> std::optional<Act> {
+               return Act{evaluate(declared, view, {options.diff, false}), {}};
+             })
+      .walk();
 }
 
 Tally apply(const std::vector<Work>& work, System& system, Observer& observer, const RunOptions& options) {
   announce(work, system, false);
-  return Run(work, observer, options)
-      .walk(true, [&](const Declared& declared, Run::ChainState& chain) -> std::optional<Step> {
-        if (is_probe(declared.resource)) {
-          if (is_deep(declared.resource) && !chain.changes) return std::nullopt;
-          Step step = evaluate(declared, system, {options.diff, false});
-          if (step.outcome == Outcome::out_of_sync) {
-            step.outcome = Outcome::failed;
-            step.error = Error{Errc::refused, "it is declared as it should be, and yet not in effect", {}, {}};
-          }
-          return step;
-        }
-        Step step = converge(declared, system, {options.diff, true});
-        chain.changes = chain.changes || step.outcome == Outcome::changed;
-        return step;
-      });
+  return Run(work, system, observer, options, {.waits_overlap = true},
+             [&](const Declared& declared, ChainState& chain) -> std::optional<Act> {
+               if (!is_probe(declared.resource)) return converge(declared, system, {options.diff, true});
+               if (is_deep(declared.resource) && !chain.changes) return std::nullopt;
+               Step step = evaluate(declared, system, {options.diff, false});
+               if (step.outcome == Outcome::out_of_sync) {
+                 step.outcome = Outcome::failed;
+                 step.error = Error{Errc::refused, "it is declared as it should be, and yet not in effect", {}, {}};
+               }
+               return Act{std::move(step), {}};
+             })
+      .walk();
 }
 
 }  // namespace converge

@@ -53,7 +53,9 @@ Tally plan(const std::vector<Work>& work, const SystemView& view, Observer& obse
 /// Is it so, in effect? Asks every resource and every probe; a failure blocks nothing.
 Tally verify(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options);
 /// Makes it so: look, act, look again; then the probes. A resource that fails blocks the rest of its chain, and work
-/// that needs it.
+/// that needs it. A chain that has to wait (for a service to be ready) lets the others act meanwhile, and the probes of
+/// all of them are asked at the end, together; before work that needs other work, that has come to its end. A step's
+/// time is what was spent on it, not what passed.
 Tally apply(const std::vector<Work>& work, System& system, Observer& observer, const RunOptions& options);
 
 }  // namespace converge

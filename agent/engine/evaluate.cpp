@@ -85,7 +85,7 @@ Checks worth_showing(const Checks& before) {
   return out;
 }
 
-void look_again(Step& step, const Checks& after) {
+void judge(Step& step, const Checks& after) {
   if (!any_fails(after) && !any_unknown(after)) {
     for (const Check& check : after)  // what apply alone could tell: a key to register, say
       if (const Check* shown = find_check(step.checks, check.property); shown != nullptr && !check.detail.empty())
@@ -96,6 +96,18 @@ void look_again(Step& step, const Checks& after) {
   }
   step.checks = after;
   fail(step, Error{Errc::io, "it was changed, and is still not as declared", {}, {}}, "converging");
+}
+
+/// The second look, at what apply has done.
+template <class P>
+void look_again(const P& p, const System& system, Step& step) {
+  if (nothing_to_look_at(p)) {
+    step.outcome = Outcome::changed;
+    return;
+  }
+  auto now = inspect(p, system);
+  if (!now) return fail(step, std::move(now).error(), "looking again at");
+  judge(step, compare(p, *now));
 }
 
 }  // namespace
@@ -130,10 +142,12 @@ std::optional<AbsPath> followed_by(const Resource& resource) {
       resource);
 }
 
-Wants wants_of(const Resource& resource) {
+Wants wants_of(const Resource& resource, const SystemView& view) {
   return std::visit(
-      []<class P>(const P& p) {
+      [&]<class P>(const P& p) {
         if constexpr (Wanting<P>) return wants(p);
+        if constexpr (WantingAfterALook<P>)
+          if (!live_only<P>() || view.is_live()) return wants(p, view);
         return Wants{};
       },
       resource);
@@ -145,30 +159,32 @@ Step evaluate(const Declared& declared, const SystemView& view, const LookOption
   return step;
 }
 
-Step converge(const Declared& declared, System& system, const LookOptions& options) {
-  Step step = begin(declared);
+Act converge(const Declared& declared, System& system, const LookOptions& options) {
+  Act act{.step = begin(declared), .settle = {}};
   std::visit(
       [&]<class P>(const P& p) {
-        const auto state = look(p, system, {options.diff, true}, step);
+        Step& step = act.step;
+        auto state = look(p, system, {options.diff, true}, step);
         if constexpr (Appliable<P>) {
           const bool needed = step.outcome == Outcome::out_of_sync ||
                               (step.outcome == Outcome::unknown && state && nothing_to_look_at(p));
           if (!needed || !state) return;
-          if (auto done = apply(p, *state, system); !done) {
-            fail(step, std::move(done).error(), "converging");
-            return;
+          if constexpr (Settling<P>) {
+            if (auto begun = begin(p, *state, system); !begun)
+              return fail(step, std::move(begun).error(), "converging");
+            act.settle = [&p, &system, before = *std::move(state)](Step& finished) {
+              auto done = settle(p, before, system);
+              if (!done) return fail(finished, std::move(done).error(), "converging");
+              look_again(p, system, finished);
+            };
+          } else {
+            if (auto done = apply(p, *state, system); !done) return fail(step, std::move(done).error(), "converging");
+            look_again(p, system, step);
           }
-          if (nothing_to_look_at(p)) {
-            step.outcome = Outcome::changed;
-            return;
-          }
-          auto now = inspect(p, system);
-          if (!now) return fail(step, std::move(now).error(), "looking again at");
-          look_again(step, compare(p, *now));
         }
       },
       declared.resource);
-  return step;
+  return act;
 }
 
 }  // namespace converge

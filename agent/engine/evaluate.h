@@ -1,5 +1,6 @@
 // One look at one resource, and one act between two looks. Everything above is order and counting.
 #pragma once
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -20,12 +21,20 @@ bool is_deep(const Resource& resource);   // a probe too dear for every run
 bool is_unverifiable(const Resource& resource);
 /// The path whose change makes this resource change too (a restart follows its configuration), if there is one.
 std::optional<AbsPath> followed_by(const Resource& resource);
-Wants wants_of(const Resource& resource);
+Wants wants_of(const Resource& resource, const SystemView& view);
 
 /// inspect and compare. A look that failed is Outcome::unknown with the error (Errc::refused and unsupported: failed).
 Step evaluate(const Declared& declared, const SystemView& view, const LookOptions& options);
 
-/// evaluate; if a check fails: preflight, apply, evaluate again. changed means: the second look passed.
-Step converge(const Declared& declared, System& system, const LookOptions& options);
+/// A step; if `settle` is set, what it is about has only been set going, and settle() waits for it and completes the
+/// step.
+struct Act {
+  Step step;
+  std::function<void(Step&)> settle;
+};
+
+/// evaluate; if a check fails: preflight, apply, evaluate again. changed means: the second look passed. `declared` and
+/// `system` must live until the act has settled.
+Act converge(const Declared& declared, System& system, const LookOptions& options);
 
 }  // namespace converge

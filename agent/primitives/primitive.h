@@ -31,16 +31,28 @@ template <class P>
 concept Appliable = Primitive<P> && requires(const P& p, const typename P::State& state, System& system) {
   { apply(p, state, system) } -> std::same_as<Status>;
 };
+/// Optional: an apply that is mostly waiting, in two parts. begin(p, state, system) sets it going and returns;
+/// settle(p, state, system) waits until it has come about, or says why it has not. apply is one after the other. The
+/// engine works on other chains in between; nothing of the same chain happens until it has settled.
+template <class P>
+concept Settling = Appliable<P> && requires(const P& p, const typename P::State& state, System& system) {
+  { begin(p, state, system) } -> std::same_as<Status>;
+  { settle(p, state, system) } -> std::same_as<Status>;
+};
 /// Optional: preflight(p, state, view): why apply must not even begin (Errc::refused, unsupported, no_space ...). Asked
 /// in plan and before apply, whenever a check fails.
 template <class P>
 concept Preflighted = requires(const P& p, const typename P::State& state, const SystemView& view) {
   { preflight(p, state, view) } -> std::same_as<Status>;
 };
-/// Optional: wants(p): see Wants.
+/// Optional: wants(p): see Wants; or wants(p, view) where that depends on a first look.
 template <class P>
 concept Wanting = requires(const P& p) {
   { wants(p) } -> std::same_as<Wants>;
+};
+template <class P>
+concept WantingAfterALook = requires(const P& p, const SystemView& view) {
+  { wants(p, view) } -> std::same_as<Wants>;
 };
 /// Optional: diff(p, state): a unified diff of what apply would write; empty if nothing or sensitive.
 template <class P>

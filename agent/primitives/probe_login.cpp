@@ -132,14 +132,22 @@ Result<std::optional<UsePam>> find_use_pam(const SystemView& view, const AbsPath
   return std::optional<UsePam>();
 }
 
+/// Opens a session of the user through `service`, as a login would, and has it tell its limits.
+Command by_systemd(const LoginLimitInEffect& p, std::string_view service) {
+  return {.argv = {"systemd-run", "--wait", "--pipe", "--quiet", "--collect", fmt::format("--uid={}", p.user.uid), "-p",
+                   fmt::format("PAMName={}", service), "cat", "/proc/self/limits"}};
+}
+
+std::string_view way_in(bool has_sshd) { return has_sshd ? "sshd" : "login"; }
+
 /// Asks a new session for its limits.
 Status ask_session(const LoginLimitInEffect& p, const SystemView& view, LoginLimitInEffect::State& state) {
   auto systemd = systemd_runs(view);
   if (!systemd) return std::move(systemd).error();
   const bool has_sshd = std::find(state.services.begin(), state.services.end(), "sshd") != state.services.end();
-  const std::string service = has_sshd ? "sshd" : "login";
-  const auto ask = [&](std::vector<std::string> argv, const std::string& how) {
-    const auto out = view.query({.argv = std::move(argv), .input = {}, .as = {}, .environment = {}});
+  const std::string service(way_in(has_sshd));
+  const auto ask = [&](const Command& command, const std::string& how) {
+    const auto out = view.query(command);
     if (!out) {
       state.why_not = how + ": " + out.error().text();
     } else if (out->exit_code != 0) {
@@ -152,11 +160,8 @@ Status ask_session(const LoginLimitInEffect& p, const SystemView& view, LoginLim
     }
     return state.session.has_value();
   };
-  const bool asked =
-      *systemd && ask({"systemd-run", "--wait", "--pipe", "--quiet", "--collect", fmt::format("--uid={}", p.user.uid),
-                       "-p", "PAMName=" + service, "cat", "/proc/self/limits"},
-                      "systemd-run PAMName=" + service);
-  if (!asked) ask({"runuser", "-u", p.user.name, "--", "cat", "/proc/self/limits"}, "runuser");
+  const bool asked = *systemd && ask(by_systemd(p, service), "systemd-run PAMName=" + service);
+  if (!asked) ask({.argv = {"runuser", "-u", p.user.name, "--", "cat", "/proc/self/limits"}}, "runuser");
   return ok();
 }
 
@@ -186,6 +191,13 @@ std::optional<std::pair<std::string, std::string>> parse_proc_limits(std::string
 }
 
 ResourceId id(const LoginLimitInEffect& p) { return fmt::format("login:{}:{}", p.user.name, p.item); }
+
+Wants wants(const LoginLimitInEffect& p, const SystemView& view) {
+  const auto systemd = systemd_runs(view);
+  const auto sshd = read_stack(view, "sshd");
+  if (!systemd || !*systemd || !sshd) return {};
+  return {.queries = {by_systemd(p, way_in(sshd->has_value()))}, .units = {}};
+}
 
 Result<LoginLimitInEffect::State> inspect(const LoginLimitInEffect& p, const SystemView& view) {
   LoginLimitInEffect::State state;

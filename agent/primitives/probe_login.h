@@ -28,6 +28,7 @@ struct LoginLimitInEffect {
 std::optional<std::pair<std::string, std::string>> parse_proc_limits(std::string_view text, std::string_view row);
 
 ResourceId id(const LoginLimitInEffect& p);
+Wants wants(const LoginLimitInEffect& p, const SystemView& view);
 Result<LoginLimitInEffect::State> inspect(const LoginLimitInEffect& p, const SystemView& view);
 Checks compare(const LoginLimitInEffect& p, const LoginLimitInEffect::State& state);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/text.h"
+#include "primitives/service_look.h"
 
 namespace converge {
 namespace {
@@ -16,19 +17,6 @@ constexpr int ready_in_a_row = 3;  // one success may come from the process that
 constexpr std::chrono::microseconds longest_write = std::chrono::minutes(1);
 constexpr std::uint64_t crash_loop = 3;  // restarts by systemd itself that we do not wait beyond
 
-std::optional<std::string> property(const UnitProperties& properties, std::string_view name) {
-  const auto it = properties.find(name);
-  return it == properties.end() ? std::nullopt : std::optional(it->second);
-}
-
-/// A systemd time: microseconds since the epoch; nullopt for "0" (never) and for none.
-std::optional<Timestamp> moment(const UnitProperties& properties, std::string_view name) {
-  const auto text = property(properties, name);
-  std::int64_t micros = 0;
-  if (!text || !parse_number(*text, micros) || micros <= 0) return std::nullopt;
-  return Timestamp{micros};
-}
-
 bool stale(const RestartedSince::State& state) {
   return state.changed && state.started && *state.started <= *state.changed;
 }
@@ -38,8 +26,14 @@ bool from_the_future(const RestartedSince::State& state) { return state.changed 
 /// It runs, or it should and cannot: what its configuration says matters now.
 bool running(const RestartedSince::State& state) { return state.active_state == "active"; }
 
+bool needs_restart(const RestartedSince::State& state) {
+  return !state.unit.empty() && stale(state) && state.active_state != "inactive";
+}
+
 Error see_journal(const RestartedSince::State& state, std::string message) {
-  return {Errc::command_failed, std::move(message), {}, fmt::format("journalctl -u {} -n 50", state.unit)};
+  std::string where = state.openrc ? fmt::format("look at /var/log/{}.log", openrc_name(state.unit))
+                                   : fmt::format("journalctl -u {} -n 50", state.unit);
+  return {Errc::command_failed, std::move(message), {}, std::move(where)};
 }
 
 std::optional<Error> objection(const RestartedSince& p, const RestartedSince::State& state) {
@@ -57,16 +51,23 @@ std::optional<Error> objection(const RestartedSince& p, const RestartedSince::St
   return std::nullopt;
 }
 
-/// Restarts the unit and waits until the new process is ready. `before` is what was seen of the old one.
-Status restart(const RestartedSince& p, const RestartedSince::State& before, System& system) {
+Status ask_for_restart(const RestartedSince::State& before, System& system) {
   // Type=notify without a start timeout may keep a plain restart waiting for ever.
-  auto done = system.run({.argv = {"systemctl", "restart", "--no-block", before.unit}});
+  Command command{.argv = {"systemctl", "restart", "--no-block", before.unit}};
+  if (before.openrc)
+    command = {.argv = {"rc-service", openrc_name(before.unit), "restart"}, .deadline = std::chrono::minutes(2)};
+  auto done = system.run(command);
   if (!done) return std::move(done).error();
   if (done->exit_code != 0) {
-    Error error = see_journal(before, fmt::format("systemctl restart {}: {}", before.unit, printable(trim(done->err))));
+    Error error = see_journal(before, fmt::format("{}: {}", command.text(), printable(trim(done->err))));
     error.code = Errc::io;  // it was not even tried
     return error;
   }
+  return ok();
+}
+
+/// Waits until the new process is ready. `before` is what was seen of the old one.
+Status wait_until_ready(const RestartedSince& p, const RestartedSince::State& before, System& system) {
   const auto ready = p.ready.find(before.unit);
   int successes = 0;
   std::uint64_t restarts = before.restarts;
@@ -87,6 +88,12 @@ Status restart(const RestartedSince& p, const RestartedSince::State& before, Sys
       auto answer = system.query({.argv = ready->second, .deadline = std::chrono::seconds(15)});
       if (!answer && answer.error().code != Errc::timeout)
         return std::move(answer).error().during(fmt::format("asking whether {} is ready", before.unit));
+      if (const auto joined = p.joined.find(before.unit);
+          answer && answer->exit_code == 0 && joined != p.joined.end()) {
+        answer = system.query({.argv = joined->second, .deadline = std::chrono::seconds(15)});
+        if (!answer && answer.error().code != Errc::timeout)
+          return std::move(answer).error().during(fmt::format("asking whether the node of {} is ready", before.unit));
+      }
       const bool good = answer && answer->exit_code == 0;
       successes = good ? successes + 1 : 0;
       if (successes == ready_in_a_row) return ok();
@@ -125,8 +132,10 @@ Status go_back(const RestartedSince& p, const RestartedSince::State& state, Erro
   auto broken = inspect(p, system);
   auto there = system.look(p.config);
   const auto* file = there ? std::get_if<RegularFile>(&*there) : nullptr;
-  const std::string by_hand = fmt::format("the version before is '{}': cp {} {} && systemctl restart {}",
-                                          kept->at.str(), kept->at.str(), p.config.str(), state.unit);
+  const std::string by_hand =
+      fmt::format("the version before is '{}': cp {} {} && {}", kept->at.str(), kept->at.str(), p.config.str(),
+                  state.openrc ? fmt::format("rc-service {} restart", openrc_name(state.unit))
+                               : fmt::format("systemctl restart {}", state.unit));
   if (!broken || file == nullptr || state.changed != file->modified) {
     failure.message += fmt::format("; '{}' was changed in the meantime and is left as it is", p.config.str());
     failure.hint = by_hand;
@@ -140,11 +149,14 @@ Status go_back(const RestartedSince& p, const RestartedSince::State& state, Erro
     failure.hint = by_hand;
     return failure;
   }
-  const Status again = restart(p, *broken, system);
+  Status again = ask_for_restart(*broken, system);
+  if (again) again = wait_until_ready(p, *broken, system);
   if (again) {
     failure.message +=
         fmt::format("; '{}' was put back as it was before, and {} is ready again", p.config.str(), state.unit);
-    failure.hint = fmt::format("journalctl -u {} says why; mend the spec, the next run tries again", state.unit);
+    failure.hint = fmt::format("{} says why; mend the spec, the next run tries again",
+                               state.openrc ? fmt::format("/var/log/{}.log", openrc_name(state.unit))
+                                            : fmt::format("journalctl -u {}", state.unit));
   } else {
     failure.message +=
         fmt::format("; '{}' was put back as it was before, and still: {}", p.config.str(), again.error().text());
@@ -164,34 +176,30 @@ Result<RestartedSince::State> inspect(const RestartedSince& p, const SystemView&
   if (!looked) return std::move(looked).error();
   if (const auto* file = std::get_if<RegularFile>(&*looked)) state.changed = file->modified;
   for (const std::string& unit : p.units) {
-    auto properties = view.unit(unit);
-    if (!properties && properties.error().code == Errc::unsupported) {
-      state.systemd = false;
-      break;
-    }
-    if (!properties) return std::move(properties).error();
-    const auto loaded = property(*properties, "LoadState"), active = property(*properties, "ActiveState");
-    if (!loaded) return Error{Errc::unparsable, fmt::format("systemd does not say whether {} is loaded", unit), {}, {}};
-    if (*loaded != "loaded") continue;
-    if (!active) return Error{Errc::unparsable, fmt::format("systemd does not say whether {} is active", unit), {}, {}};
+    auto look = look_at_service(view, unit);
+    if (!look) return std::move(look).error();
+    state.managed = look->manager != ServiceLook::Manager::none;
+    state.openrc = look->manager == ServiceLook::Manager::openrc;
+    // The first that is installed, unless another one runs.
+    if (!look->installed || (!state.unit.empty() && look->state == "inactive")) continue;
     state.unit = unit;
-    state.active_state = *active;
-    state.started = moment(*properties, "ExecMainStartTimestamp");
-    if (!state.started) state.started = moment(*properties, "ActiveEnterTimestamp");
-    if (const auto count = property(*properties, "NRestarts")) (void)parse_number(*count, state.restarts);
-    break;
+    state.active_state = look->state;
+    state.started = look->started;
+    state.restarts = look->restarts;
+    if (look->state != "inactive") break;
   }
   state.now = view.now();
   return state;
 }
 
 Checks compare(const RestartedSince& p, const RestartedSince::State& state) {
-  const auto& [units, config, ready, deadline] = p;
-  (void)ready, (void)deadline;  // how apply waits
-  const auto& [unit, systemd, active_state, started, restarts, changed, now] = state;
+  const auto& [units, config, ready, joined, deadline] = p;
+  (void)ready, (void)joined, (void)deadline;  // how apply waits
+  const auto& [unit, managed, openrc, active_state, started, restarts, changed, now] = state;
   (void)restarts, (void)now;
   const std::string what = fmt::format("after '{}' changed", config.str());
-  if (!systemd) return {check_skipped("started", what, "systemd is not what runs here: restart the service yourself")};
+  if (!managed)
+    return {check_skipped("started", what, "neither systemd nor OpenRC runs here: restart the service yourself")};
   const auto nothing_to_do = [&](std::string why) {
     Check check = check_that("started", true, what, what);
     check.detail = std::move(why);
@@ -210,7 +218,8 @@ Checks compare(const RestartedSince& p, const RestartedSince::State& state) {
   else if (!running(state))
     return {check_unknown("state", "active", fmt::format("{} is {}", unit, active_state))};
   if (!started)
-    checks.push_back(check_unknown("started", what, fmt::format("systemd does not say when {} started", unit)));
+    checks.push_back(check_unknown(
+        "started", what, fmt::format("{} does not say when {} started", openrc ? "OpenRC" : "systemd", unit)));
   else
     checks.push_back(
         check_that("started", !stale(state) && !from_the_future(state), "after " + changed->text(), started->text()));
@@ -224,15 +233,24 @@ Status preflight(const RestartedSince& p, const RestartedSince::State& state, co
   return ok();
 }
 
-Status apply(const RestartedSince& p, const RestartedSince::State& state, System& system) {
+Status begin(const RestartedSince& p, const RestartedSince::State& state, System& system) {
   if (auto error = objection(p, state)) return std::move(*error);
-  if (state.unit.empty() || !stale(state) || state.active_state == "inactive") return ok();
-  Status done = restart(p, state, system);
+  return needs_restart(state) ? ask_for_restart(state, system) : ok();
+}
+
+Status settle(const RestartedSince& p, const RestartedSince::State& state, System& system) {
+  if (!needs_restart(state)) return ok();
+  Status done = wait_until_ready(p, state, system);
   if (done) return done;
   // Only these say that the service cannot live with its file; that it could not be asked says nothing.
   const Errc code = done.error().code;
   if (code != Errc::command_failed && code != Errc::timeout) return done;
   return go_back(p, state, std::move(done).error(), system);
+}
+
+Status apply(const RestartedSince& p, const RestartedSince::State& state, System& system) {
+  Status begun = begin(p, state, system);
+  return begun ? settle(p, state, system) : begun;
 }
 
 }  // namespace converge

@@ -15,10 +15,13 @@ struct RestartedSince {
   AbsPath config;
   /// By unit, a command that exits 0 once it is ready; without one, active is enough.
   std::map<std::string, std::vector<std::string>> ready;
+  /// By unit, a command that exits 0 once its node has its place in the cluster again: asked when it is ready.
+  std::map<std::string, std::vector<std::string>> joined;
   std::chrono::milliseconds deadline{300'000};
   struct State {
-    std::string unit;                  // "" if none is installed
-    bool systemd = true;               // false: no unit could be asked for
+    std::string unit;     // "" if none is installed
+    bool managed = true;  // false: neither systemd nor OpenRC runs here
+    bool openrc = false;
     std::string active_state;          // "active", "inactive", "failed", "activating" ...
     std::optional<Timestamp> started;  // of its main process (or of becoming active); nullopt: never
     std::uint64_t restarts = 0;        // by systemd itself, NRestarts
@@ -32,6 +35,9 @@ ResourceId id(const RestartedSince& p);
 Result<RestartedSince::State> inspect(const RestartedSince& p, const SystemView& view);
 Checks compare(const RestartedSince& p, const RestartedSince::State& state);
 Status preflight(const RestartedSince& p, const RestartedSince::State& state, const SystemView& view);
+/// begin: asks for the restart. settle: waits until the new process is ready; goes back if it will not be.
+Status begin(const RestartedSince& p, const RestartedSince::State& state, System& system);
+Status settle(const RestartedSince& p, const RestartedSince::State& state, System& system);
 Status apply(const RestartedSince& p, const RestartedSince::State& state, System& system);
 Wants wants(const RestartedSince& p);
 /// The path whose change, planned in the same chain, will make a restart necessary.

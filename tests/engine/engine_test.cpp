@@ -16,7 +16,16 @@ struct Recorder : Observer {
     for (const Step& step : steps) out += std::string(out.empty() ? "" : ", ") + std::string(name_of(step.outcome));
     return out;
   }
+  std::string ids() const {
+    std::string out;
+    for (const Step& step : steps) out += (out.empty() ? "" : ", ") + step.id;
+    return out;
+  }
 };
+
+constexpr const char* fake_limits =
+    "Limit                     Soft Limit           Hard Limit           Units     \n"
+    "Max processes             512                  1024                 processes \n";
 
 File file(const std::string& path, const std::string& content) {
   return File{.place = AbsPath(path), .content = content};
@@ -121,6 +130,87 @@ TEST(Engine, ABareCommandIsHonestlyUnknownInPlanAndRunByApply) {
   EXPECT_EQ(planned.outcomes(), "unknown, out of sync");
   apply(work, host, applied, {});
   EXPECT_EQ(applied.outcomes(), "changed, changed");
+}
+
+/// Notes, at each call, whether the path was there: what had been done by then.
+void note_calls(FakeSystem& host, const std::string& program, const std::string& path, std::vector<bool>& there) {
+  host.on_command(program, [&there, path](FakeSystem& now, const Command&, bool) {
+    there.push_back(now.exists(path));
+    return CommandOutput{.out = fake_limits};
+  });
+}
+
+RestartedSince restarted() {
+  RestartedSince k3s{.units = {"k3s.service"}, .config = AbsPath("/etc/k3s.yaml")};
+  k3s.ready["k3s.service"] = {"k3s", "kubectl", "get", "--raw=/readyz"};
+  return k3s;
+}
+
+TEST(Engine, OtherChainsActWhileOneWaitsAndStepsKeepTheirOrder) {
+  FakeSystem host = fake_debian();
+  std::vector<bool> b_was_there;
+  note_calls(host, "k3s", "/etc/b", b_was_there);
+  Recorder recorder;
+  const Tally tally = apply({work_of("a", {file("/etc/k3s.yaml", "x"), restarted(), file("/etc/after", "x")}),
+                             work_of("b", {file("/etc/b", "x")})},
+                            host, recorder, {});
+  EXPECT_EQ(recorder.ids(), "file:/etc/k3s.yaml, restarted:k3s.service, file:/etc/after, file:/etc/b");
+  EXPECT_EQ(recorder.outcomes(), "changed, changed, changed, changed");
+  EXPECT_EQ(b_was_there, std::vector<bool>(3, true)) << "it was waited for before the other chain had acted";
+  const std::vector<std::string> order{"write /etc/k3s.yaml 0644 0:0", "run systemctl restart --no-block k3s.service",
+                                       "write /etc/b 0644 0:0", "write /etc/after 0644 0:0"};
+  EXPECT_EQ(host.mutations(), order);
+  EXPECT_EQ(exit_code(Verb::apply, tally), 0);
+}
+
+TEST(Engine, WhatDidNotComeAboutBlocksTheRestOfItsChain) {
+  FakeSystem host = fake_debian();
+  host.on_command("k3s", [](FakeSystem&, const Command&, bool) { return CommandOutput{.exit_code = 1}; });
+  Recorder recorder;
+  apply({work_of("a", {file("/etc/k3s.yaml", "x"), restarted(), file("/etc/after", "x")}),
+         work_of("b", {file("/etc/b", "x")}), work_of("c", {file("/etc/c", "x")}, {"a"})},
+        host, recorder, {});
+  EXPECT_EQ(recorder.outcomes(), "changed, failed, blocked, changed, blocked");
+  EXPECT_FALSE(host.exists("/etc/after"));
+  EXPECT_FALSE(host.exists("/etc/c"));
+}
+
+TEST(Engine, WorkThatNeedsAnotherBeginsWhenThatHasSettled) {
+  FakeSystem host = fake_debian();
+  std::vector<bool> b_was_there;
+  note_calls(host, "k3s", "/etc/b", b_was_there);
+  Recorder recorder;
+  apply({work_of("a", {file("/etc/k3s.yaml", "x"), restarted()}), work_of("b", {file("/etc/b", "x")}, {"a"})}, host,
+        recorder, {});
+  EXPECT_EQ(recorder.outcomes(), "changed, changed, changed");
+  EXPECT_EQ(b_was_there, std::vector<bool>(3, false));
+}
+
+TEST(Engine, ProofsAreAskedWhenEveryChainHasActed) {
+  FakeSystem host = fake_debian();
+  std::vector<bool> b_was_there;
+  note_calls(host, "systemd-run", "/etc/b", b_was_there);
+  const Person user = host.people().at("tegwick");
+  Recorder recorder;
+  apply({work_of("a", {file("/etc/a", "x"), LoginLimitInEffect{.user = user, .soft = 512, .hard = 1024}}),
+         work_of("b", {file("/etc/b", "x")})},
+        host, recorder, {});
+  EXPECT_EQ(recorder.ids(), "file:/etc/a, login:tegwick:nproc, file:/etc/b");
+  EXPECT_EQ(recorder.steps[1].checks.front().actual, "512");
+  EXPECT_EQ(b_was_there, std::vector<bool>{true});
+}
+
+TEST(Engine, ADeepProofIsNotAskedWhereNothingChanged) {
+  FakeSystem host = fake_debian();
+  std::vector<bool> asked;
+  note_calls(host, "systemd-run", "/etc/b", asked);
+  const Person user = host.people().at("tegwick");
+  Recorder recorder;
+  apply({work_of("a", {LoginLimitInEffect{.user = user, .soft = 512, .hard = 1024}}),
+         work_of("b", {file("/etc/b", "x")})},
+        host, recorder, {});
+  EXPECT_EQ(recorder.ids(), "file:/etc/b");
+  EXPECT_TRUE(asked.empty());
 }
 
 TEST(ExitCode, TheWorstWins) {
