@@ -250,7 +250,7 @@ struct Distribution {
   bool named = false, named_agent = false;  // the one unit is a name of the operator's, and what it is
   AbsPath data_dir;
   std::string node;
-  std::vector<std::string> crictl, server_ready, agent_ready;
+  std::vector<std::string> crictl, server_ready, server_joined, agent_ready;
   bool is_agent(const std::string& unit) const { return named ? named_agent : unit.ends_with("-agent.service"); }
 };
 
@@ -271,6 +271,8 @@ Distribution distribution(const spec::Params& params, const Facts& facts) {
            : std::vector<std::string>{k3s, "crictl"};
   it.server_ready = rke2 ? std::vector<std::string>{bin + "/kubectl", "--kubeconfig=/etc/rancher/rke2/rke2.yaml"}
                          : std::vector<std::string>{k3s, "kubectl"};
+  it.server_joined = it.server_ready;
+  it.server_joined.insert(it.server_joined.end(), {"wait", "--for=condition=Ready", "--timeout=1s", "node/" + it.node});
   it.server_ready.insert(it.server_ready.end(), {"get", "--raw=/readyz"});
   // The kubelet's own answer; there is no API server on an agent.
   it.agent_ready = rke2 ? std::vector<std::string>{bin + "/kubectl"} : std::vector<std::string>{k3s, "kubectl"};
@@ -342,7 +344,10 @@ Rendered render(const spec::Params& params, const Facts& facts) {
   if (!params.boolean("restart")) return out;
 
   RestartedSince restarted{.units = it.units, .config = path};
-  for (const std::string& unit : it.units) restarted.ready[unit] = it.is_agent(unit) ? it.agent_ready : it.server_ready;
+  for (const std::string& unit : it.units) {
+    restarted.ready[unit] = it.is_agent(unit) ? it.agent_ready : it.server_ready;
+    if (!it.is_agent(unit)) restarted.joined[unit] = it.server_joined;
+  }
   add("restart", std::move(restarted));
   for (MirrorInContainerd& probe : probes) add("mirrors", std::move(probe));
   for (const std::string& image : params.texts("pull"))

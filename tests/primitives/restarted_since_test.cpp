@@ -51,9 +51,70 @@ TEST(RestartedSince, NothingIsRestartedThatDoesNotRun) {
   EXPECT_NE(std::string::npos, checks_of(k3s(), missing).front().detail.find("not installed"));
   FakeSystem no_file = fake_debian();
   EXPECT_TRUE(all_pass(checks_of(k3s(), no_file)));
-  FakeSystem openrc = with_newer_file();
-  install_openrc(openrc);
-  EXPECT_EQ(Verdict::skipped, checks_of(k3s(), openrc).front().verdict);
+  FakeSystem neither = with_newer_file();
+  neither.systemd = false;
+  EXPECT_EQ(Verdict::skipped, checks_of(k3s(), neither).front().verdict);
+}
+
+TEST(RestartedSince, TheOneThatRunsCountsBeforeTheFirst) {
+  FakeSystem host = with_newer_file();
+  host.units["k3s-agent.service"] = host.units["k3s.service"];
+  host.units["k3s.service"]["ActiveState"] = "inactive";
+  ASSERT_TRUE(apply_once(k3s(), host));
+  EXPECT_EQ(std::vector<std::string>{"run systemctl restart --no-block k3s-agent.service"}, host.mutations());
+}
+
+FakeSystem on_openrc(bool running) {
+  FakeSystem host = with_newer_file();
+  install_openrc(host);
+  put_openrc_service(host, "k3s", running, true);
+  host.on_command("k3s", [](FakeSystem&, const Command&, bool) -> Result<CommandOutput> { return CommandOutput{}; });
+  return host;
+}
+
+TEST(RestartedSince, OpenRcSaysWhenItStartedItByItsOwnFiles) {
+  for (const std::string file : {"/run/openrc/options/k3s/start_time", "/run/openrc/daemons/k3s/001"}) {
+    FakeSystem host = on_openrc(true);
+    EXPECT_EQ(Verdict::unknown, checks_of(k3s(), host).front().verdict) << "it does not say";
+    host.put_file(file, "x\n");
+    host.tick();
+    EXPECT_TRUE(all_pass(checks_of(k3s(), host)));
+    host.put_file(config, "mirrors: {a: {}}\n", Mode{0600});
+    host.tick();
+    EXPECT_EQ(Verdict::fail, checks_of(k3s(), host).front().verdict);
+  }
+  FakeSystem stopped = on_openrc(false);
+  EXPECT_TRUE(all_pass(checks_of(k3s(), stopped)));
+}
+
+TEST(RestartedSince, UnderOpenRcItIsRestartedByRcService) {
+  FakeSystem host = on_openrc(true);
+  host.put_file("/run/openrc/daemons/k3s/001", "x\n");
+  host.tick();
+  host.put_file(config, "mirrors: {a: {}}\n", Mode{0600});
+  host.tick();
+  expect_heals(k3s(), host);
+  host.put_file(config, "mirrors: {b: {}}\n", Mode{0600});
+  host.tick();
+  ASSERT_TRUE(apply_once(k3s(), host));
+  EXPECT_EQ(std::vector<std::string>{"run rc-service k3s restart"}, host.mutations());
+}
+
+TEST(RestartedSince, IsReadyOnlyWhenItsNodeIs) {
+  RestartedSince p = k3s();
+  p.joined = {{"k3s.service", {"/usr/local/bin/k3s", "kubectl", "wait", "node/coulombcore"}}};
+  FakeSystem host = with_newer_file();
+  host.on_command("k3s", [](FakeSystem&, const Command& command, bool) -> Result<CommandOutput> {
+    const bool node = command.argv.back() == "node/coulombcore";
+    return CommandOutput{node ? 1 : 0, {}, node ? "timed out waiting for the condition\n" : ""};
+  });
+  const Status done = apply_once(p, host);
+  ASSERT_FALSE(done);
+  EXPECT_NE(std::string::npos, done.error().message.find("timed out waiting for the condition"));
+  install_k3s(host);
+  host.put_file(config, "mirrors: {c: {}}\n", Mode{0600});
+  host.tick();
+  EXPECT_TRUE(apply_once(p, host));
 }
 
 TEST(RestartedSince, AServiceThatIsJustStartingIsNotJudged) {

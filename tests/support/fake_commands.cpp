@@ -299,7 +299,10 @@ void install_openrc(FakeSystem& host) {
     if (words[1] == "status")
       return now.exists(started) ? exited(0, " * status: started\n") : exited(3, " * status: stopped\n");
     if (words[1] == "stop") now.erase(started);
-    if (words[1] == "start" || words[1] == "restart") now.put_symlink(started, "/etc/init.d/" + name);
+    if (words[1] == "start" || words[1] == "restart") {
+      now.put_symlink(started, "/etc/init.d/" + name);
+      now.put_file("/run/openrc/daemons/" + name + "/001", "exec=/usr/bin/" + name + "\n");
+    }
     return exited(0);
   });
   host.on_command("rc-update", [](FakeSystem& now, const Command& command, bool) -> Result<CommandOutput> {

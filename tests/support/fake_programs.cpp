@@ -300,7 +300,8 @@ void install_k3s(FakeSystem& host) {
       const auto state = unit.second.find("ActiveState");
       return unit.first.starts_with("k3s") && state != unit.second.end() && state->second == "active";
     });
-    const bool asks = has(command, "--raw=/readyz") || (has(command, "crictl") && has(command, "info"));
+    const bool asks =
+        has(command, "--raw=/readyz") || (has(command, "wait") && command.argv.back() == "node/coulombcore");
     if (!asks) ADD_FAILURE() << "the fake k3s knows no '" << command.text() << "'";
     return active ? exited(0, "ok") : exited(1, "", "The connection to the server 127.0.0.1:6443 was refused\n");
   });

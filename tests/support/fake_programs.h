@@ -21,7 +21,7 @@ void install_ssh_keyscan(FakeSystem& host, std::vector<std::string> keys);
 /// git -C DIR: config --list -z --show-origin --show-scope, config KEY VALUE, rev-parse --git-dir, remote add, set-url
 /// and get-url, on DIR/.git/config (or DIR/config of a bare repository) and ~/.gitconfig.
 void install_git(FakeSystem& host);
-/// k3s kubectl get --raw=/readyz and k3s crictl info: ready while a unit of k3s is active.
+/// k3s kubectl get --raw=/readyz, and kubectl wait for its node: ready while a unit of k3s is active.
 void install_k3s(FakeSystem& host);
 /// What k3s does when it starts: containerd's hosts.toml files are made anew from registries.yaml.
 void k3s_has_started(FakeSystem& host);
