@@ -17,10 +17,10 @@ Result<SwapInEffect::State> inspect(const SwapInEffect& p, const SystemView& vie
   if (!swaps) return std::move(swaps).error();
   auto areas = parse_proc_swaps(swaps->value_or(""));
   if (!areas) return std::move(areas).error();
-  state.areas = std::move(*areas);
   auto look = view.look_swap(p.path);
   if (!look) return std::move(look).error().during("looking at " + p.path.str());
   state.inode_active = look->active;
+  if (const Swap::Area* ours = own_area(*areas, p.path, *look, state.page_size)) state.area = *ours;
   auto meminfo = read_text(view, AbsPath("/proc/meminfo"));
   if (!meminfo) return std::move(meminfo).error();
   if (const auto total = number_after(meminfo->value_or(""), "SwapTotal")) state.swap_total = Bytes{*total << 10U};
@@ -39,10 +39,6 @@ Checks compare(const SwapInEffect& p, const SwapInEffect::State& state) {
   const auto page = state.page_size == 0 ? 4096 : state.page_size;
   const auto pages = size.count / page;
   const auto wanted = pages == 0 ? 0 : (pages - 1) * page >> 10U;
-  const Swap::Area* ours = nullptr;
-  for (const auto& area : state.areas) {
-    if (area.path == path.str() && !area.deleted) ours = &area;
-  }
   Checks checks;
   const std::string expected = "in use by the kernel";
   switch (state.inode_active) {
@@ -57,7 +53,7 @@ Checks compare(const SwapInEffect& p, const SwapInEffect::State& state) {
       break;
   }
   checks.push_back(check_equal("/proc/swaps", fmt::format("{} KiB", wanted),
-                               ours == nullptr ? "not listed" : fmt::format("{} KiB", ours->size.count >> 10U)));
+                               state.area ? fmt::format("{} KiB", state.area->size.count >> 10U) : "not listed"));
   if (state.swap_total) {
     checks.push_back(check_that("swap total", (state.swap_total->count >> 10U) >= wanted,
                                 fmt::format("at least {} KiB", wanted),

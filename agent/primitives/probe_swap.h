@@ -11,7 +11,7 @@ struct SwapInEffect {
   AbsPath path;
   Bytes size;  // what /proc/swaps must show is (size - page) / 1024 KiB
   struct State {
-    std::vector<Swap::Area> areas;
+    std::optional<Swap::Area> area;  // of the file at `path`
     std::uint64_t page_size = 4096;
     SwapFileLook::Active inode_active = SwapFileLook::Active::unknown;
     std::optional<Bytes> swap_total;

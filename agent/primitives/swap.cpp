@@ -437,6 +437,19 @@ Status may_swap_off(Bytes used, const SystemView& view) {
   return guard_cgroups_below(tree, tree.root, view, 0);
 }
 
+const Swap::Area* own_area(const std::vector<Swap::Area>& areas, const AbsPath& path, const SwapFileLook& look,
+                           std::uint64_t page_size) {
+  if (look.active == SwapFileLook::Active::no) return nullptr;
+  const Swap::Area* ours = nullptr;
+  for (const Swap::Area& area : areas) {
+    if (area.path != path.str() || area.deleted) continue;
+    const bool fits = look.header && area.size.count == look.header->last_page * page_size;
+    if (ours == nullptr || fits) ours = &area;
+    if (fits) break;
+  }
+  return ours;
+}
+
 ResourceId id(const Swap& p) { return "swap:" + p.path.str(); }
 
 Result<Swap::State> inspect(const Swap& p, const SystemView& view) {
@@ -459,12 +472,12 @@ Result<Swap::State> inspect(const Swap& p, const SystemView& view) {
   // A kernel without swap has no such file: nothing is active then.
   auto areas = parse_proc_swaps(swaps->value_or(""));
   if (!areas) return std::move(areas).error();
-  for (auto& area : *areas) {
-    if (area.path == p.path.str() && !area.deleted && !state.area && state.file.active != SwapFileLook::Active::no) {
-      state.area = std::move(area);
-    } else {
-      state.others.push_back(std::move(area));
-    }
+  const Swap::Area* ours = own_area(*areas, p.path, state.file, state.page_size);
+  for (const auto& area : *areas) {
+    if (&area == ours)
+      state.area = area;
+    else
+      state.others.push_back(area);
   }
   auto container = read_text(view, AbsPath("/run/systemd/container"), 64_KiB);
   if (!container) return std::move(container).error();

@@ -34,6 +34,11 @@ struct Swap {
 Result<std::vector<Swap::Area>> parse_proc_swaps(std::string_view text);
 /// fstab(5) and /proc: "\\040" and other three-digit octal escapes as the bytes they stand for.
 std::string decode_octal(std::string_view text);
+/// Which of `areas` is the file at `path`, of which `look` is what there is; null if none. /proc/swaps is the same list
+/// in every mount namespace, so a line of this path may be a file of another container: none is ours when the inode
+/// says it is not in use, and of several the one with the size of our header is.
+const Swap::Area* own_area(const std::vector<Swap::Area>& areas, const AbsPath& path, const SwapFileLook& look,
+                           std::uint64_t page_size);
 /// Where a new file is made ready before the old one goes.
 AbsPath swap_workplace(const AbsPath& path);
 

@@ -18,7 +18,10 @@ Result<SwapFileLook> PosixSystem::look_swap(const AbsPath& path) const {
   if (!state) return std::move(state).error();
   SwapFileLook out;
   out.state = *std::move(state);
-  if (!std::holds_alternative<RegularFile>(out.state)) return out;
+  if (!std::holds_alternative<RegularFile>(out.state)) {
+    out.active = SwapFileLook::Active::no;  // whatever /proc/swaps has by this name is a file of another container
+    return out;
+  }
 
   int raw = resolver_.open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
   const bool writable = raw >= 0;

@@ -385,6 +385,31 @@ TEST(SwapFile, AnEntryOfProcSwapsOfAnotherContainerIsNotOurs) {
   EXPECT_EQ(failing(wanted(), host), Names{"active"});
 }
 
+TEST(SwapFile, OfSeveralEntriesOfItsPathTheOneOfItsSizeIsOurs) {
+  for (const bool first : {true, false}) {
+    FakeSystem host = converged();
+    const std::string ours = "/swapfile file 65532 0 5\n", theirs = "/swapfile file 1048572 900000 -3\n";
+    host.put_file("/proc/swaps", "Filename Type Size Used Priority\n" + (first ? ours + theirs : theirs + ours));
+    EXPECT_EQ(failing(wanted(), host), Names{});
+    const auto state = inspect(wanted(), host);
+    ASSERT_TRUE(state && state->area);
+    EXPECT_EQ(state->area->priority, 5);
+    EXPECT_EQ(state->others.size(), 1U);
+  }
+}
+
+TEST(SwapFile, IsMadeWhereAnotherContainerHasSwapByThatName) {
+  FakeSystem host = fake_debian();
+  host.put_file("/proc/swaps", "Filename Type Size Used Priority\n/swapfile file 65532 60000 5\n");
+  const auto state = inspect(wanted(), host);
+  ASSERT_TRUE(state);
+  EXPECT_FALSE(state->area);
+  const Status done = apply(wanted(), *state, host);
+  ASSERT_TRUE(done) << done.error().text();
+  EXPECT_TRUE(host.swap_active(path));
+  for (const auto& mutation : host.mutations()) EXPECT_FALSE(mutation.starts_with("swapoff")) << mutation;
+}
+
 TEST(SwapFile, WhenItCannotBeToldNothingIsSaid) {
   FakeSystem host = converged();
   host.put_file("/proc/swaps", "Filename Type Size Used Priority\ngarbage\n");
@@ -422,7 +447,7 @@ TEST(SwapInEffectProbe, MissesEachPropertyAlone) {
   host.set_swap_active(path, false);
   host.put_file("/proc/swaps", swaps);
   host.put_file("/proc/meminfo", meminfo);
-  EXPECT_EQ(failing(proof(), host), Names{"file"});
+  EXPECT_EQ(failing(proof(), host), (Names{"file", "/proc/swaps"}));
 }
 
 TEST(SwapFile, APriorityThatComesBeforeCompressedMemoryIsRemarkedOn) {

@@ -545,9 +545,10 @@ Result<SwapFileLook> FakeSystem::look_swap(const AbsPath& path) const {
   if (!what) return what.error();
   SwapFileLook out;
   out.state = *what;
-  out.active = live ? SwapFileLook::Active::no : SwapFileLook::Active::unknown;
+  out.active = SwapFileLook::Active::no;
   const auto* file = std::get_if<RegularFile>(&out.state);
   if (file == nullptr) return out;
+  if (!live) out.active = SwapFileLook::Active::unknown;
   const Node& node = nodes_.at(*resolve(path));
   out.allocated = node.swap ? node.swap->allocated : file->size;
   if (node.swap) out.header = node.swap->header;

@@ -353,6 +353,7 @@ TEST_P(SystemContract, AnOrdinaryFileHasNoSwapHeader) {
   auto none = system().look_swap(AbsPath("/etc/missing"));
   ASSERT_TRUE(none);
   EXPECT_EQ(kind_of(none->state), "absent");
+  EXPECT_EQ(none->active, SwapFileLook::Active::no) << "what is not there is not in use";
 }
 
 // ---- with a user's rights -----------------------------------------------------------------------------------------
