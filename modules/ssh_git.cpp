@@ -47,6 +47,10 @@ const std::vector<spec::Field>& fields() {
        .doc = "checkouts whose remote is set: a name (in repository_root) or a path (~/src/x)"},
       {.name = "repository_root", .kind = Kind::text, .doc = "where checkouts given by name are", .fallback = "\"~\""},
       {.name = "remote", .kind = Kind::text, .doc = "which remote of them", .fallback = "origin"},
+      {.name = "ls_remote",
+       .kind = Kind::boolean,
+       .doc = "verify asks each remote with git ls-remote: the key is known there, and nobody is prompted",
+       .fallback = "false"},
   };
   return table;
 }
@@ -224,6 +228,9 @@ Rendered render(const spec::Params& params, const Facts& facts) {
   for (const Checkout& checkout : repositories)
     add("repositories",
         GitUrlInEffect{.user = *user, .repository = checkout.path, .remote = remote, .url = url(checkout)});
+  if (params.boolean("ls_remote"))
+    for (const Checkout& checkout : repositories)
+      add("ls_remote", GitReached{.user = *user, .repository = checkout.path, .remote = remote});
   return out;
 }
 

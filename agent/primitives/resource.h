@@ -30,9 +30,9 @@
 
 namespace converge {
 
-using Resource =
-    std::variant<Block, CgroupLimit, Directory, File, FstabEntry, GitRemote, GitUrlInEffect, ImagePull, K3sSettings,
-                 KnownHost, Line, LoadedUnit, LoginLimitInEffect, LoginLimits, MirrorInContainerd, RestartedSince,
-                 RunCommand, Service, SshConfigAnswer, SshKey, Swap, SwapInEffect, SymbolicLink, Sysctl, YamlFile>;
+using Resource = std::variant<Block, CgroupLimit, Directory, File, FstabEntry, GitReached, GitRemote, GitUrlInEffect,
+                              ImagePull, K3sSettings, KnownHost, Line, LoadedUnit, LoginLimitInEffect, LoginLimits,
+                              MirrorInContainerd, RestartedSince, RunCommand, Service, SshConfigAnswer, SshKey, Swap,
+                              SwapInEffect, SymbolicLink, Sysctl, YamlFile>;
 
 }  // namespace converge

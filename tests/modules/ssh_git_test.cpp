@@ -119,6 +119,15 @@ TEST(K3sRegistries, MakesTheFileTheRestartAndTheProof) {
   EXPECT_EQ(Mode{0600}, a.all<YamlFile>().at(0).mode);
 }
 
+TEST(SshGit, ReachesTheRemotesOnlyWhenAskedTo) {
+  const std::string parameters =
+      "user: tegwick\nhost_alias: gitea\nhostname: localhost\norganisation: o\nrepositories: [a, b]\n";
+  EXPECT_TRUE(answer("ssh_git", parameters).all<GitReached>().empty());
+  const auto reached = answer("ssh_git", parameters + "ls_remote: true\n").all<GitReached>();
+  ASSERT_EQ(reached.size(), 2U);
+  EXPECT_EQ(reached[1].repository.str(), "/home/tegwick/b");
+}
+
 TEST(K3sRegistries, HidesCredentials) {
   const Answer a = answer("k3s_registries",
                           mirror + "configs:\n  \"192.0.2.10:32166\":\n    auth: {username: u, password: \"017\"}\n");

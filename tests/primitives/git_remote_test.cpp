@@ -1,5 +1,7 @@
 #include "primitives/git_remote.h"
 
+#include <algorithm>
+
 #include "primitives/probe_git.h"
 #include "tests/primitives/mutation_table.h"
 #include "tests/support/fake_programs.h"
@@ -118,6 +120,32 @@ TEST(GitUrlInEffect, IsWhatGitWouldUse) {
 TEST(GitUrlInEffect, SaysWhenThereIsNoSuchRemote) {
   FakeSystem host = with_config("[core]\n\tbare = false\n");
   EXPECT_EQ("no such remote", find_check(checks_of(probe(), host), "fetch")->actual);
+}
+
+TEST(GitReached, IsWhetherGitIsLetInWithoutPrompts) {
+  const GitReached reached{.user = tegwick, .repository = AbsPath(repository)};
+  const auto answering = [](int code, const char* said) {
+    FakeSystem host = fake_debian();
+    host.on_command("git", [=](FakeSystem&, const Command& command, bool mutating) -> Result<CommandOutput> {
+      EXPECT_FALSE(mutating);
+      EXPECT_EQ(command.as, tegwick);
+      EXPECT_EQ(command.argv,
+                (std::vector<std::string>{"git", "-C", repository, "ls-remote", "--exit-code", "origin", "HEAD"}));
+      const std::pair<std::string, std::string> batch{"GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=10"};
+      EXPECT_EQ(std::count(command.environment.begin(), command.environment.end(), batch), 1);
+      return CommandOutput{code, {}, said};
+    });
+    return host;
+  };
+  const FakeSystem good = answering(0, ""), empty = answering(2, ""), shut = answering(128, "Permission denied\n");
+  EXPECT_TRUE(all_pass(checks_of(reached, good)));
+  EXPECT_TRUE(all_pass(checks_of(reached, empty)));
+  EXPECT_EQ(checks_of(reached, empty).front().detail, "the repository there is empty");
+  EXPECT_EQ(checks_of(reached, shut).front().verdict, Verdict::fail);
+  EXPECT_EQ(checks_of(reached, shut).front().detail, "Permission denied");
+  FakeSystem without = fake_debian();
+  without.without_command("git");
+  EXPECT_FALSE(inspect(reached, without)) << "not being able to ask is no answer";
 }
 
 }  // namespace
