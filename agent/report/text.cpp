@@ -52,26 +52,22 @@ class TextReporter final : public Reporter {
   void step(const std::string& host, const Step& step) override {
     if (live_ && (step.outcome == Outcome::changed || step.outcome == Outcome::out_of_sync)) live_->changing(host);
     if (!worth_a_line(step)) return;
-    std::string line = padded(printable(host), host_width_) + "  " + padded(printable(step.item), info_.item_width) +
-                       "  " + coloured(step.outcome, padded(word(step.outcome), 12)) + "  " + printable(step.id);
-    const std::string changes = describe(step);
-    if (!changes.empty()) line += "  " + changes;
-    line += dimmed("  " + printable(step.at));
-    line += '\n';
-    if (step.error) {
-      line += indent() + printable(step.error->text()) + "\n";
-      if (!step.error->hint.empty()) line += indent() + printable(step.error->hint) + "\n";
+    // A chain that is blocked is one line: what is first in it, and how much more.
+    const auto waiting = blocked_.find(host);
+    if (waiting != blocked_.end() && step.outcome == Outcome::blocked && step.item == waiting->second.first.item &&
+        step.note == waiting->second.first.note) {
+      ++waiting->second.more;
+      return;
     }
-    if (!step.note.empty()) line += indent() + printable(step.note) + "\n";
-    for (const Check& check : step.checks)
-      if (!check.detail.empty() && (check.verdict == Verdict::fail || check.verdict == Verdict::unknown) &&
-          check.detail != step.note && !(step.error && step.error->text().find(check.detail) != std::string::npos))
-        line += indent() + printable(check.property) + ": " + printable(check.detail) + "\n";
-    if (!step.diff.empty()) line += diff_lines(step.diff);
-    put(line);
+    tell_blocked(host);
+    if (step.outcome == Outcome::blocked && !options_.all)
+      blocked_.emplace(host, Blocked{step, 0});
+    else
+      tell(host, step, 0);
   }
 
   void host_ends(const std::string& host, const Tally& tally, std::chrono::microseconds /*took*/) override {
+    tell_blocked(host);
     for (std::size_t i = 0; i < total_.counts.size(); ++i) total_.counts[i] += tally.counts[i];
     total_.interrupted = total_.interrupted || tally.interrupted;
     ++hosts_;
@@ -79,6 +75,7 @@ class TextReporter final : public Reporter {
   }
 
   void host_failed(const std::string& host, NoRun why, const Error& error) override {
+    tell_blocked(host);
     ++missing_[why];
     if (live_) live_->ends(host, true);
     std::string line = padded(printable(host), host_width_) + "  " +
@@ -121,6 +118,38 @@ class TextReporter final : public Reporter {
   }
 
  private:
+  struct Blocked {
+    Step first;
+    std::size_t more = 0;
+  };
+
+  void tell_blocked(const std::string& host) {
+    const auto waiting = blocked_.extract(host);
+    if (!waiting.empty()) tell(host, waiting.mapped().first, waiting.mapped().more);
+  }
+
+  /// One step, and how many that are blocked with it.
+  void tell(const std::string& host, const Step& step, std::size_t more) {
+    std::string line = padded(printable(host), host_width_) + "  " + padded(printable(step.item), info_.item_width) +
+                       "  " + coloured(step.outcome, padded(word(step.outcome), 12)) + "  " + printable(step.id);
+    if (more > 0) line += fmt::format(" and {} more", more);
+    const std::string changes = describe(step);
+    if (!changes.empty()) line += "  " + changes;
+    line += dimmed("  " + printable(step.at));
+    line += '\n';
+    if (step.error) {
+      line += indent() + printable(step.error->text()) + "\n";
+      if (!step.error->hint.empty()) line += indent() + printable(step.error->hint) + "\n";
+    }
+    if (!step.note.empty()) line += indent() + printable(step.note) + "\n";
+    for (const Check& check : step.checks)
+      if (!check.detail.empty() && (check.verdict == Verdict::fail || check.verdict == Verdict::unknown) &&
+          check.detail != step.note && !(step.error && step.error->text().find(check.detail) != std::string::npos))
+        line += indent() + printable(check.property) + ": " + printable(check.detail) + "\n";
+    if (!step.diff.empty()) line += diff_lines(step.diff);
+    put(line);
+  }
+
   bool worth_a_line(const Step& step) const {
     if (options_.all) return true;
     if (step.outcome == Outcome::in_sync) return false;
@@ -214,6 +243,7 @@ class TextReporter final : public Reporter {
   std::map<NoRun, std::size_t> missing_;
   std::string told_last_;
   Tally total_;
+  std::map<std::string, Blocked> blocked_;  // by host: not told yet, for more of the chain may follow
   std::unique_ptr<Live> live_;
 };
 

@@ -154,5 +154,24 @@ TEST(Session, AnotherMachineIsUnreachableAndSaysWhatToDo) {
   EXPECT_NE(ran.out.find("-c local"), std::string::npos) << ran.out;
 }
 
+TEST(Session, ABlockedChainIsOneLineUnlessAllIsAsked) {
+  const Workplace place;
+  place.write("specs/k3s.yaml",
+              "hosts: node1\nconverge:\n  - k3s_registries:\n"
+              "      mirrors: {\"192.0.2.1:5000\": {endpoint: [\"http://192.0.2.1:5000\"]}}\n");
+  place.write("tree/etc/rancher", "in the way\n");
+  const auto blocked_lines = [](const std::string& out) {
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = out.find("  blocked  ", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  Ran ran = place.on_tree("apply");
+  EXPECT_EQ(ran.exit, 1) << ran.out << ran.err;
+  EXPECT_EQ(blocked_lines(ran.out), 1U) << ran.out;
+  EXPECT_NE(ran.out.find(" more  specs/k3s.yaml:"), std::string::npos) << ran.out;
+  ran = place.on_tree("apply -v");
+  EXPECT_GT(blocked_lines(ran.out), 1U) << ran.out;
+}
+
 }  // namespace
 }  // namespace converge
