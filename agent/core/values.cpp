@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 
 #include "core/text.h"
@@ -65,6 +66,11 @@ bool AbsPath::is_within(const AbsPath& ancestor) const {
   if (ancestor.text_ == "/" || text_ == ancestor.text_) return true;
   return text_.size() > ancestor.text_.size() && text_.compare(0, ancestor.text_.size(), ancestor.text_) == 0 &&
          text_[ancestor.text_.size()] == '/';
+}
+
+void Secret::wipe() {
+  explicit_bzero(value_.data(), value_.size());
+  value_.clear();
 }
 
 std::string Bytes::text() const {

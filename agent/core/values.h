@@ -75,6 +75,7 @@ class Secret {
   Secret() = default;
   explicit Secret(std::string value) : value_(std::move(value)) {}
   const std::string& reveal() const { return value_; }
+  void wipe();  // overwrites it, for what is used once
   bool operator==(const Secret&) const = default;
   static constexpr std::string_view shown = "(sensitive)";
 

@@ -51,15 +51,16 @@ bool matches(std::string_view text, std::string_view pattern) {
          matches(text.substr(1), pattern.substr(1));
 }
 
-/// ssh_config(5), PATTERNS: a negated pattern that matches outweighs all others.
+/// ssh_config(5), PATTERNS: a negated pattern that matches outweighs all others. OpenSSH lowers the patterns of Match,
+/// not those of Host, and never the text.
 template <class Patterns>
-bool matches_list(std::string_view text, const Patterns& patterns) {
+bool matches_list(std::string_view text, const Patterns& patterns, bool lower_patterns) {
   bool found = false;
   for (const auto& each : patterns) {
-    const std::string pattern = lower(each);
+    const std::string pattern = lower_patterns ? lower(each) : std::string(each);
     if (pattern.starts_with('!')) {
-      if (matches(lower(text), std::string_view(pattern).substr(1))) return false;
-    } else if (matches(lower(text), pattern)) {
+      if (matches(text, std::string_view(pattern).substr(1))) return false;
+    } else if (matches(text, pattern)) {
       found = true;
     }
   }
@@ -198,7 +199,7 @@ class Reader {
     if (!arguments || arguments->empty())
       return Error{Errc::invalid, fmt::format("'{}' has no value, or an open quote", printable(keyword)), {}, {}};
     if (keyword == "host") {
-      active = matches_list(host_, *arguments);
+      active = matches_list(host_, *arguments, false);
     } else if (keyword == "match") {
       auto matched = match(*arguments);
       if (!matched) return std::move(matched.error());
@@ -255,13 +256,13 @@ class Reader {
         if (criterion == "host") {
           auto name = host_name();
           if (!name) return std::move(name.error());
-          holds = matches_list(*name, patterns);
+          holds = matches_list(*name, patterns, true);
         } else if (criterion == "originalhost") {
-          holds = matches_list(original_, patterns);
+          holds = matches_list(original_, patterns, true);
         } else if (criterion == "user") {
-          holds = matches_list(first_.contains("user") ? one("user") : self_.name, patterns);
+          holds = matches_list(first_.contains("user") ? one("user") : self_.name, patterns, false);
         } else if (criterion == "localuser") {
-          holds = matches_list(self_.name, patterns);
+          holds = matches_list(self_.name, patterns, false);
         } else if (criterion == "exec") {
           if (result) {
             auto ran = exec(arguments[i]);
@@ -332,7 +333,7 @@ Result<SshConfig> gather(const Reader& reader, const Account& self) {
     out.port = static_cast<std::uint16_t>(number);
   }
   out.user = reader.one("user").empty() ? self.name : reader.one("user");
-  out.host_key_alias = reader.one("hostkeyalias");
+  out.host_key_alias = lower(reader.one("hostkeyalias"));
   out.identities_only = lower(reader.one("identitiesonly")) == "yes";
   out.compression = lower(reader.one("compression")) == "yes";
   out.bind_address = reader.one("bindaddress");

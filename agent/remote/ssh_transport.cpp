@@ -581,9 +581,10 @@ class Link {
     ssh_event_free(event_);
     if (session_ != nullptr) {
       if (started_) ssh_disconnect(session_);
-      if (jump_) jump_->pump();  // the farewell
+      if (near_.number >= 0) pump();  // the farewell
       ssh_free(session_);
     }
+    if (wire_.number >= 0) shutdown(wire_.number, SHUT_RDWR);
     if (jump_channel_ != nullptr) ssh_channel_free(jump_channel_);
   }
 
@@ -602,8 +603,9 @@ class Link {
   Result<int> drive(Step step, int again, const Patience& patience, const std::string& doing) {
     for (;;) {
       const int rc = step();
-      if (started_) set_nonblocking(fd_);  // libssh makes it blocking once it is connected
+      if (started_) set_nonblocking(wire_.number);  // libssh makes it blocking once it is connected
       if (rc != again) return rc;
+      if (lost()) return SSH_ERROR;  // libssh would say `again` for ever; SSH_AUTH_ERROR is the same number
       if (auto over = wait(patience, doing)) return std::move(*over);
     }
   }
@@ -634,7 +636,7 @@ class Link {
     poll(fds.data(), fds.size(), patience.milliseconds());
     if (heard_.empty()) {
       heard_.resize(shown_bytes);
-      const ssize_t n = recv(fd_, heard_.data(), heard_.size(), MSG_PEEK | MSG_DONTWAIT);
+      const ssize_t n = recv(wire_.number, heard_.data(), heard_.size(), MSG_PEEK | MSG_DONTWAIT);
       heard_.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
     }
     for (Link* each = this; each != nullptr; each = each->jump_.get()) each->proxy_.listen();
@@ -645,7 +647,7 @@ class Link {
   void gather(std::vector<pollfd>& fds) {
     const int flags = ssh_get_poll_flags(session_);
     const auto events = static_cast<short>(POLLIN | ((flags & SSH_WRITE_PENDING) != 0 ? POLLOUT : 0));
-    fds.push_back({fd_, events, 0});
+    fds.push_back({wire_.number, events, 0});
     if (proxy_.said_from.number >= 0) fds.push_back({proxy_.said_from.number, POLLIN, 0});
     if (!jump_) return;
     const auto wanted =
@@ -661,7 +663,8 @@ class Link {
   ssh_session session_ = nullptr;
   ssh_event event_ = nullptr;
   ssh_counter_struct counter_{};
-  int fd_ = -1;  // libssh's once it has started
+  Fd wire_;  // our own descriptor of the socket: libssh closes its one when it likes, and the number may be another's
+             // then
   bool started_ = false, joined_ = false, broken_ = false;
   std::string heard_;  // the first bytes from the server
   std::uint64_t sent_ = 0, quiet_since_ = 0;
@@ -766,8 +769,10 @@ Status Link::start(const SshConfig& config, const std::string& host_keys, std::u
   ssh_set_blocking(session_, 0);
   ssh_set_counters(session_, &counter_, nullptr);
   ssh_set_message_callback(session_, deny, nullptr);  // what servers ask of clients is refused, not queued
-  fd_ = fd.release();
-  ssh_options_set(session_, SSH_OPTIONS_FD, &fd_);
+  wire_ = Fd(fcntl(fd.number, F_DUPFD_CLOEXEC, 0));
+  if (wire_.number < 0) return Error{Errc::io, fmt::format("cannot use a socket: {}", std::strerror(errno)), {}, {}};
+  const int given = fd.release();
+  ssh_options_set(session_, SSH_OPTIONS_FD, &given);
   started_ = true;
   auto connected = drive([&] { return ssh_connect(session_); }, SSH_AGAIN, patience, "");
   if (!connected) {
