@@ -2,12 +2,25 @@
 
 #include <nettle/base64.h>
 #include <nettle/hmac.h>
+#include <nettle/md5.h>
 #include <nettle/sha2.h>
+
+#include <variant>
 
 namespace converge {
 namespace {
 const std::uint8_t* raw(std::string_view bytes) { return reinterpret_cast<const std::uint8_t*>(bytes.data()); }
 std::uint8_t* raw(std::string& bytes) { return reinterpret_cast<std::uint8_t*>(bytes.data()); }
+
+std::string hex_of(std::string_view bytes) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string out;
+  for (const char c : bytes) {
+    out += digits[static_cast<unsigned char>(c) >> 4U];
+    out += digits[static_cast<unsigned char>(c) & 15U];
+  }
+  return out;
+}
 }  // namespace
 
 std::string sha256(std::string_view bytes) {
@@ -19,14 +32,37 @@ std::string sha256(std::string_view bytes) {
   return out;
 }
 
-std::string sha256_hex(std::string_view bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  for (const unsigned char c : sha256(bytes)) {
-    out += digits[c >> 4U];
-    out += digits[c & 15U];
+std::string sha256_hex(std::string_view bytes) { return hex_of(sha256(bytes)); }
+
+struct Digest::State {
+  std::variant<md5_ctx, sha256_ctx, sha512_ctx> context;
+};
+
+Digest::Digest(Kind kind) : state_(std::make_unique<State>()) {
+  if (kind == Kind::md5) md5_init(&state_->context.emplace<md5_ctx>());
+  if (kind == Kind::sha256) sha256_init(&state_->context.emplace<sha256_ctx>());
+  if (kind == Kind::sha512) sha512_init(&state_->context.emplace<sha512_ctx>());
+}
+Digest::~Digest() = default;
+
+void Digest::add(std::string_view bytes) {
+  if (auto* md5 = std::get_if<md5_ctx>(&state_->context)) md5_update(md5, bytes.size(), raw(bytes));
+  if (auto* sha = std::get_if<sha256_ctx>(&state_->context)) sha256_update(sha, bytes.size(), raw(bytes));
+  if (auto* sha = std::get_if<sha512_ctx>(&state_->context)) sha512_update(sha, bytes.size(), raw(bytes));
+}
+
+std::string Digest::hex() {
+  std::string out(SHA512_DIGEST_SIZE, '\0');
+  if (auto* md5 = std::get_if<md5_ctx>(&state_->context)) {
+    out.resize(MD5_DIGEST_SIZE);
+    md5_digest(md5, out.size(), raw(out));
   }
-  return out;
+  if (auto* sha = std::get_if<sha256_ctx>(&state_->context)) {
+    out.resize(SHA256_DIGEST_SIZE);
+    sha256_digest(sha, out.size(), raw(out));
+  }
+  if (auto* sha = std::get_if<sha512_ctx>(&state_->context)) sha512_digest(sha, out.size(), raw(out));
+  return hex_of(out);
 }
 
 std::string hmac_sha1(std::string_view key, std::string_view bytes) {

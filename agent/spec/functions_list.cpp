@@ -253,6 +253,7 @@ constexpr Function table[] = {
     {"list", 0, -1, make_list},
     {"merge", 1, -1, merge<false>},
     {"mergeOverwrite", 1, -1, merge<true>},
+    {"mkSlice", 0, -1, make_list},
     {"omit", 1, -1, picked<false>},
     {"pick", 1, -1, picked<true>},
     {"prepend", 2, 2, extended<false>},

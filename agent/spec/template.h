@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,11 @@ struct Scope {
   std::function<const Value*(std::string_view)> variable;
   std::function<const Value*(std::string_view)> fact;
   std::function<std::vector<std::string>()> names;
+  /// Gossfiles see more than specs do: {{ .Env.NAME }} (nullopt: it is not set) ...
+  std::function<std::optional<std::string>(std::string_view)> environment;
+  /// ... and functions that look outside (getEnv, readFile) or that need a library of their own (regexMatch). Without
+  /// this they are refused.
+  std::function<Result<Value>(std::string_view function, std::span<const Value* const> arguments)> outside;
 };
 
 /// True if `text` holds "{{": cheap, for the many values that do not.

@@ -275,6 +275,7 @@ class Evaluator {
       const FieldName& first = expr.fields[0];
       if (first.name == "Vars") return into(Operand::Space::vars, expr, 1);
       if (first.name == "Facts") return into(Operand::Space::facts, expr, 1);
+      if (first.name == "Env" && scope_.environment && expr.fields.size() == 2) return environment(expr);
       const std::string hint = first.name == "Env"
                                    ? "templates see no environment: pass it with -e NAME=value"
                                    : fmt::format("write {{{{ {0} }}}} or {{{{ .Vars.{0} }}}}", first.name);
@@ -285,6 +286,15 @@ class Evaluator {
     out.state = Operand::State::ok;
     out.space = Operand::Space::top;
     return out;
+  }
+
+  /// .Env.NAME, where there is an environment.
+  Operand environment(const Expr& expr) {
+    const FieldName& wanted = expr.fields[1];
+    auto value = scope_.environment(wanted.name);
+    if (value) return Operand::of(std::make_shared<const Value>(Value(*std::move(value))));
+    fail(wanted.at, fmt::format("the environment has no '{}'", wanted.name), "set it, or write getEnv NAME DEFAULT");
+    return {};
   }
 
   Operand into(Operand::Space space, const Expr& expr, std::size_t next) {
@@ -389,7 +399,12 @@ class Evaluator {
     std::vector<const Value*> args;
     args.reserve(kept.size());
     for (const Shared& value : kept) args.push_back(value.get());
-    Result<Value> made = row.run(args, budget_);
+    if (row.run == nullptr && !scope_.outside) {
+      fail(expr.at, fmt::format("'{}' is not available: it {}", row.name, refusal_of(row.name)),
+           "write the value down as a variable");
+      return {};
+    }
+    Result<Value> made = row.run == nullptr ? scope_.outside(row.name, args) : row.run(args, budget_);
     if (!made) {
       if (budget_.bytes == 0)
         fail(expr.at, "the template makes more than 4 MiB of text on its way", "");

@@ -1,0 +1,67 @@
+#include <fmt/format.h>
+
+#include "checks/looking.h"
+
+namespace converge::checks {
+
+using spec::Value;
+
+namespace {
+
+constexpr Attribute attributes[] = {
+    {"exec", Kind::text, false, "", "the shell line, when the key is a name"},
+    {"argv", Kind::text_list, false, "", "a program and its arguments, without a shell"},
+    {"timeout", Kind::integer, false, "10000", "milliseconds; then its process group is killed"},
+    {"exit-status", Kind::integer, true, "", "the exit status; -1 for a death by a signal", true},
+    {"stdout", Kind::stream, true, "", "what it wrote on standard output"},
+    {"stderr", Kind::stream, true, "", "what it wrote on standard error"},
+};
+
+/// What it says is kept up to here; more than that would not fit into a small agent.
+constexpr Bytes kept = 2_MiB;
+
+Command command_of(const Asked& asked, const Context& context) {
+  Command command;
+  command.argv = asked.texts("argv");
+  // The operator wrote a line for a shell: that is what a gossfile's exec is.
+  if (command.argv.empty()) command.argv = {"sh", "-c", asked.subject()};
+  command.deadline = asked.timeout();
+  command.environment = context.setting().environment;
+  command.directory = context.setting().directory;
+  command.keep = kept;
+  return command;
+}
+
+Foresight foresee(const Asked& asked, const Context& context) { return {{command_of(asked, context)}, {}}; }
+
+Actual output_of(const CommandOutput& output, const std::string& text) {
+  if (!output.cut) return text_value(text);
+  return Error{Errc::too_big,
+               fmt::format("it wrote more than {}", kept.text()),
+               {},
+               "let the command itself search, and assert on its exit status"};
+}
+
+Looked look(const Asked& asked, Context& context, const SystemView& view) {
+  auto output = view.query(command_of(asked, context));
+  if (!output) return all_unknown(asked, output.error());
+  Looked out;
+  for (const auto& name : asked.wanted()) {
+    if (name == "exit-status")
+      out.emplace_back(name, Value(std::int64_t{output->signal != 0 ? -1 : output->exit_code}));
+    else
+      out.emplace_back(name, output_of(*output, name == "stdout" ? output->out : output->err));
+  }
+  return out;
+}
+
+}  // namespace
+
+CheckType command_check() {
+  CheckType type{"command", "Command", "a shell line: how it ends and what it says", "exec", attributes};
+  type.look = look;
+  type.foresee = foresee;
+  return type;
+}
+
+}  // namespace converge::checks

@@ -1,0 +1,600 @@
+#include "checks/gossfile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <optional>
+
+#include "checks/template_functions.h"
+#include "core/text.h"
+#include "spec/yaml.h"
+
+namespace converge::checks {
+
+using spec::Entry;
+using spec::Map;
+using spec::Value;
+
+namespace {
+
+constexpr int deepest = 50;
+constexpr spec::YamlRules gossfile_rules{true, std::size_t{16} << 20U, 2'000'000, 64};
+
+// ---- YAML 1.1's leftovers, which Goss's reader takes
+// -----------------------------------------------------------------
+
+/// "0644", "0x1F", "0o17", "0b1", "+5", "1_000" as Go's yaml.v3 reads them.
+std::optional<std::int64_t> odd_integer(std::string_view text) {
+  std::string digits;
+  for (const char c : text)
+    if (c != '_') digits += c;
+  bool negative = false;
+  std::size_t at = 0;
+  if (!digits.empty() && (digits[0] == '+' || digits[0] == '-')) negative = digits[at++] == '-';
+  int base = 10;
+  const std::string_view rest = std::string_view(digits).substr(at);
+  if (rest.starts_with("0x"))
+    base = 16, at += 2;
+  else if (rest.starts_with("0o"))
+    base = 8, at += 2;
+  else if (rest.starts_with("0b"))
+    base = 2, at += 2;
+  else if (rest.size() > 1 && rest[0] == '0')
+    base = 8, at += 1;
+  if (at >= digits.size() || text.front() == '_') return std::nullopt;
+  std::int64_t value = 0;
+  const auto [end, failure] = std::from_chars(digits.data() + at, digits.data() + digits.size(), value, base);
+  if (failure != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  return negative ? -value : value;
+}
+
+std::optional<double> odd_float(std::string_view text) {
+  if (text.empty() || text.find_first_not_of("0123456789.eE+-_") != std::string_view::npos ||
+      text.find_first_of("0123456789") == std::string_view::npos)
+    return std::nullopt;
+  std::string digits;
+  for (const char c : text)
+    if (c != '_') digits += c;
+  const char* first = digits.data() + (digits[0] == '+' ? 1 : 0);
+  double value = 0;
+  const auto [end, failure] = std::from_chars(first, digits.data() + digits.size(), value);
+  if (failure != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  return value;
+}
+
+/// Gives plain scalars the types that yaml.v3 gives them.
+void retype(Value& value) {
+  if (auto* list = std::get_if<spec::List>(&value.data())) {
+    for (Value& each : *list) retype(each);
+  } else if (auto* map = std::get_if<Map>(&value.data())) {
+    for (Entry& entry : *map) retype(entry.value);
+  } else if (const auto* text = value.string(); text != nullptr && !value.quoted()) {
+    const std::string written = *text;
+    if (written == "True" || written == "TRUE")
+      value.data() = true;
+    else if (written == "False" || written == "FALSE")
+      value.data() = false;
+    else if (written == "Null" || written == "NULL")
+      value.data() = spec::Null{};
+    else if (const auto whole = odd_integer(written))
+      value.data() = *whole;
+    else if (const auto real = odd_float(written))
+      value.data() = *real;
+  }
+}
+
+/// yes, no, on, off as YAML 1.1 had them; nullopt for anything else.
+std::optional<bool> old_boolean(const Value& value) {
+  if (value.string() == nullptr || value.quoted()) return std::nullopt;
+  const std::string word = lower(*value.string());
+  if (word == "yes" || word == "on" || word == "y") return true;
+  if (word == "no" || word == "off" || word == "n") return false;
+  return std::nullopt;
+}
+
+std::optional<std::chrono::milliseconds> duration_of(const Value& value) {
+  if (value.integer() != nullptr) return std::chrono::milliseconds(*value.integer());
+  if (value.string() == nullptr) return std::nullopt;
+  std::string_view rest = *value.string();
+  double total = 0;
+  if (rest.empty()) return std::nullopt;
+  while (!rest.empty()) {
+    double number = 0;
+    const auto [end, failure] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
+    if (failure != std::errc()) return std::nullopt;
+    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
+    const auto unit = rest.substr(0, rest.find_first_of("0123456789."));
+    const double factor = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : unit == "h" ? 3'600'000 : 0;
+    if (factor == 0) return std::nullopt;
+    total += number * factor;
+    rest.remove_prefix(unit.size());
+  }
+  return std::chrono::milliseconds(static_cast<std::int64_t>(total));
+}
+
+// ---- places
+// ----------------------------------------------------------------------------------------------------------
+
+/// Which line of a file each line of what its template made comes from. The template's engine does not say, so lines
+/// are recognized: by being the same, or by what stands around their {{ }}.
+class LineMap {
+ public:
+  LineMap(const Source& written, const Source& made) : written_(&written), made_(&made) {
+    const auto from = split(written.text, '\n'), to = split(made.text, '\n');
+    std::map<std::string_view, std::vector<std::size_t>> same;
+    std::vector<std::size_t> templated;
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      if (from[i].find("{{") == std::string_view::npos)
+        same[from[i]].push_back(i);
+      else
+        templated.push_back(i);
+    }
+    std::size_t last = 0;
+    for (const auto line : to) {
+      const auto nearest_of = [&](const std::vector<std::size_t>& places) {
+        const auto after = std::lower_bound(places.begin(), places.end(), last);
+        return after == places.end() ? places.back() : *after;
+      };
+      std::size_t at = last;
+      if (const auto it = same.find(line); it != same.end()) {
+        at = nearest_of(it->second);
+      } else {
+        std::vector<std::size_t> likely;
+        for (const std::size_t i : templated) {
+          const auto before = from[i].substr(0, from[i].find("{{"));
+          const auto end = from[i].rfind("}}");
+          const auto after = end == std::string_view::npos ? std::string_view() : from[i].substr(end + 2);
+          const bool says_something = !trim(before).empty() || !trim(after).empty();
+          if (says_something && line.size() >= before.size() + after.size() && line.starts_with(before) &&
+              line.ends_with(after))
+            likely.push_back(i);
+        }
+        if (!likely.empty()) at = nearest_of(likely);
+      }
+      lines_.push_back(at);
+      last = at;
+    }
+  }
+
+  SourcePos place(SourcePos at) const {
+    if (at.source != made_ || at.line < 1 || static_cast<std::size_t>(at.line) > lines_.size()) return at;
+    const std::size_t line = lines_[static_cast<std::size_t>(at.line) - 1];
+    return {written_, static_cast<int>(line) + 1, at.column};
+  }
+
+ private:
+  const Source *written_, *made_;
+  std::vector<std::size_t> lines_;
+};
+
+// ---- paths
+// -----------------------------------------------------------------------------------------------------------
+
+std::string directory_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "" : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string beside(const std::string& directory, const std::string& path) {
+  if (path.starts_with('/') || directory.empty()) return path;
+  return directory.ends_with('/') ? directory + path : directory + "/" + path;
+}
+
+/// Go's filepath.Match: * and ? do not match a '/', [a-z] and [^a-z], `\`.
+bool matches_glob(std::string_view name, std::string_view glob) {
+  if (glob.empty()) return name.empty();
+  const char c = glob.front();
+  if (c == '*') {
+    for (std::size_t i = 0; i <= name.size(); ++i)
+      if (matches_glob(name.substr(i), glob.substr(1))) return true;
+    return false;
+  }
+  if (name.empty()) return false;
+  if (c == '?') return matches_glob(name.substr(1), glob.substr(1));
+  if (c == '[') {
+    const auto end = glob.find(']', 2);
+    if (end == std::string_view::npos) return false;
+    auto set = glob.substr(1, end - 1);
+    const bool inverted = set.starts_with('^');
+    if (inverted) set.remove_prefix(1);
+    bool in = false;
+    for (std::size_t i = 0; i < set.size(); ++i) {
+      if (i + 2 < set.size() && set[i + 1] == '-') {
+        in = in || (name.front() >= set[i] && name.front() <= set[i + 2]);
+        i += 2;
+      } else {
+        in = in || name.front() == set[i];
+      }
+    }
+    return in != inverted && matches_glob(name.substr(1), glob.substr(end + 1));
+  }
+  const bool escaped = c == '\\' && glob.size() > 1;
+  return name.front() == (escaped ? glob[1] : c) && matches_glob(name.substr(1), glob.substr(escaped ? 2 : 1));
+}
+
+// ---- reading
+// ---------------------------------------------------------------------------------------------------------
+
+struct Resource {
+  const CheckType* type;
+  std::string key;
+  Value value;
+  SourcePos at;
+};
+
+class Reader {
+ public:
+  Reader(const GossfileInput* input, Sources* sources, Diagnostics& diagnostics)
+      : input_(input), sources_(sources), diagnostics_(diagnostics) {}
+
+  void load(const std::string& path, int depth, SourcePos from);
+  void take(const Value& file, const std::string& directory, int depth);
+  std::vector<Assertion> assertions(const std::shared_ptr<Context>& context);
+  bool failed() const { return failed_; }
+
+ private:
+  void error(SourcePos at, std::string message, std::string hint = {}) {
+    failed_ = true;
+    diagnostics_.push_back({placed(at), std::move(message), std::move(hint), Severity::error});
+  }
+  void warn(SourcePos at, std::string message, std::string hint = {}) {
+    diagnostics_.push_back({placed(at), std::move(message), std::move(hint), Severity::warning});
+  }
+  SourcePos placed(SourcePos at) const {
+    for (const auto& map : maps_)
+      if (const SourcePos real = map.place(at); real.source != at.source) return real;
+    return at;
+  }
+  void includes(const Value& section, const std::string& directory, int depth);
+  std::vector<std::string> expand(const std::string& pattern) const;
+  std::optional<Assertion> assertion(const Resource& resource, const std::shared_ptr<Context>& context);
+  void common(const std::string& name, const Value& value, Assertion& out);
+  std::optional<Value> option(const Attribute& attribute, const Value& value);
+
+  const GossfileInput* input_;
+  Sources* sources_;
+  Diagnostics& diagnostics_;
+  std::vector<Resource> resources_;
+  std::vector<LineMap> maps_;
+  std::string format_;  // the extension of the first file; all of a run have one format
+  bool failed_ = false;
+};
+
+void Reader::load(const std::string& path, int depth, SourcePos from) {
+  if (depth > deepest) return error(from, "gossfiles include each other more than 50 deep", "there may be a circle");
+  const auto dot = path.rfind('.');
+  const std::string extension =
+      dot == std::string::npos || path.find('/', dot) != std::string::npos ? "" : path.substr(dot);
+  const bool json = extension == ".json";
+  if (!json && extension != ".yaml" && extension != ".yml" && path != "-")
+    return error(from, fmt::format("'{}' has an unknown file extension '{}'", printable(path), printable(extension)),
+                 "a gossfile ends in .yaml, .yml or .json");
+  auto text = input_->read(path);
+  if (!text) return error(from, text.error().text(), text.error().hint);
+  const Source* source = sources_->add(path, *std::move(text));
+  if (spec::has_template(source->text)) {
+    Diagnostics said;
+    auto made = spec::render_template(*source, scope_of(*input_), said);
+    if (!made) failed_ = true;
+    diagnostics_.insert(diagnostics_.end(), said.begin(), said.end());
+    if (!made) return;
+    const Source* rendered = sources_->add(path, *std::move(made));
+    maps_.emplace_back(*source, *rendered);
+    source = rendered;
+  }
+  Diagnostics said;
+  // An empty text (a template that left everything out) asserts nothing.
+  const auto lines = split_lines(source->text);
+  const bool nothing = std::all_of(lines.begin(), lines.end(), [](std::string_view line) {
+    return trim(line).empty() || trim(line).front() == '#' || trim(line) == "---";
+  });
+  if (nothing) return;
+  auto value = spec::read_yaml(*source, gossfile_rules, said);
+  for (auto& each : said) {
+    each.at = placed(each.at);
+    failed_ = failed_ || each.severity == Severity::error;
+    diagnostics_.push_back(std::move(each));
+  }
+  if (!value) {
+    failed_ = true;
+    return;
+  }
+  if (!json) retype(*value);
+  take(*value, directory_of(path), depth);
+}
+
+void Reader::take(const Value& file, const std::string& directory, int depth) {
+  if (file.is_null()) return;
+  if (file.map() == nullptr)
+    return error(file.at(), fmt::format("a gossfile is a mapping, not {}", with_article(file.kind())));
+  const Value* inner = nullptr;
+  for (const Entry& section : *file.map()) {
+    if (section.key == "gossfile") {
+      inner = &section.value;
+      continue;
+    }
+    const CheckType* type = find_check_type(section.key);
+    if (type == nullptr) {
+      std::vector<std::string> known{"gossfile"};
+      for (const auto& row : check_types()) known.emplace_back(row.name);
+      // Anchors are kept under keys of one's own; those begin with "x-" or a dot.
+      if (section.key.starts_with("x-") || section.key.starts_with('.')) continue;
+      error(section.key_at, fmt::format("unknown check type '{}'", printable(section.key)),
+            did_you_mean(section.key, known));
+      continue;
+    }
+    if (section.value.is_null()) continue;
+    if (section.value.map() == nullptr) {
+      error(section.value.at(), fmt::format("'{}' is a mapping of what is checked, not {}", type->name,
+                                            with_article(section.value.kind())));
+      continue;
+    }
+    for (const Entry& each : *section.value.map()) {
+      Resource resource{type, each.key, each.value, each.key_at};
+      const auto earlier = std::find_if(resources_.begin(), resources_.end(),
+                                        [&](const Resource& r) { return r.type == type && r.key == each.key; });
+      if (earlier == resources_.end()) {
+        resources_.push_back(std::move(resource));
+        continue;
+      }
+      warn(each.key_at,
+           fmt::format("'{}: {}' replaces the one at {}", type->name, printable(each.key), placed(earlier->at).text()));
+      *earlier = std::move(resource);
+    }
+  }
+  if (inner != nullptr) includes(*inner, directory, depth);
+}
+
+void Reader::includes(const Value& section, const std::string& directory, int depth) {
+  if (section.is_null()) return;
+  if (section.map() == nullptr) return error(section.at(), "'gossfile' is a mapping of files");
+  if (input_ == nullptr) return error(section.at(), "a gossfile cannot be included here", "name it with -g");
+  Map sorted = *section.map();
+  std::sort(sorted.begin(), sorted.end(), [](const Entry& a, const Entry& b) { return a.key < b.key; });
+  for (const Entry& entry : sorted) {
+    const Value* skip = entry.value.find("skip");
+    if (skip != nullptr && (skip->boolean() != nullptr ? *skip->boolean() : old_boolean(*skip).value_or(false)))
+      continue;
+    if (entry.value.map() != nullptr) {
+      static const std::vector<std::string> known{"file", "skip", "title", "meta"};
+      for (const Entry& attribute : *entry.value.map())
+        if (std::find(known.begin(), known.end(), attribute.key) == known.end())
+          error(attribute.key_at, fmt::format("invalid attribute '{}' for a gossfile", printable(attribute.key)),
+                did_you_mean(attribute.key, known));
+    }
+    const Value* file = entry.value.find("file");
+    const std::string pattern =
+        beside(directory, file != nullptr && file->string() != nullptr ? *file->string() : entry.key);
+    const auto found = expand(pattern);
+    if (found.empty()) error(entry.key_at, fmt::format("no file matches '{}'", printable(pattern)));
+    for (const auto& path : found) load(path, depth + 1, entry.key_at);
+  }
+}
+
+std::vector<std::string> Reader::expand(const std::string& pattern) const {
+  if (pattern.find_first_of("*?[") == std::string::npos) return {pattern};
+  std::vector<std::string> out{pattern.starts_with('/') ? "/" : ""};
+  for (const auto part : split(pattern, '/')) {
+    if (part.empty()) continue;
+    std::vector<std::string> next;
+    for (const auto& base : out) {
+      if (part.find_first_of("*?[") == std::string_view::npos) {
+        next.push_back(beside(base, std::string(part)));
+        continue;
+      }
+      const auto names = input_->list(base);
+      if (!names) continue;
+      for (const auto& name : *names)
+        if (matches_glob(name, part)) next.push_back(beside(base, name));
+    }
+    out = std::move(next);
+  }
+  // Parts after a wildcard were not looked up: only what can be read is there.
+  if (split(pattern, '/').back().find_first_of("*?[") == std::string_view::npos)
+    std::erase_if(out, [&](const std::string& path) { return !input_->read(path); });
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+void Reader::common(const std::string& name, const Value& value, Assertion& out) {
+  const auto wrong = [&](std::string_view what) {
+    error(value.at(), fmt::format("'{}' is {}, not {}", name, what, with_article(value.kind())));
+  };
+  if (name == "title") {
+    out.title = value.text();
+  } else if (name == "meta") {
+    out.meta = value;
+  } else if (name == "severity") {
+    out.severity = value.text();
+  } else if (name == "skip") {
+    const auto old = old_boolean(value);
+    if (value.boolean() == nullptr && !old) return wrong("true or false");
+    out.skip = value.boolean() != nullptr ? *value.boolean() : *old;
+  } else if (name == "retry_count") {
+    if (value.integer() == nullptr || *value.integer() < 0 || *value.integer() > 100'000) return wrong("a count");
+    out.retries = static_cast<int>(*value.integer());
+  } else if (name == "retry_delay") {
+    const auto delay = duration_of(value);
+    if (!delay || delay->count() < 0) return wrong("milliseconds or a duration such as 2s");
+    out.retry_delay = *delay;
+  } else if (name == "tags") {
+    if (value.string() != nullptr)
+      out.tags.push_back(*value.string());
+    else if (value.list() == nullptr)
+      return wrong("a list of words");
+    for (const Value& each : value.list() != nullptr ? *value.list() : spec::List()) out.tags.push_back(each.text());
+  }
+}
+
+/// The value of an option, of the kind its table says; nullopt after an error.
+std::optional<Value> Reader::option(const Attribute& attribute, const Value& value) {
+  const auto wrong = [&](std::string_view what) {
+    error(value.at(), fmt::format("'{}' is {}, not {}", attribute.name, what, with_article(value.kind())));
+    return std::nullopt;
+  };
+  switch (attribute.kind) {
+    case Kind::boolean:
+      if (const auto old = old_boolean(value)) return Value(*old, value.at());
+      if (value.boolean() == nullptr) return wrong("true or false");
+      return value;
+    case Kind::integer:
+      if (value.integer() == nullptr) return wrong("an integer");
+      return value;
+    case Kind::duration: {
+      const auto time = duration_of(value);
+      if (!time || time->count() < 0) return wrong("milliseconds or a duration such as 2s");
+      return Value(static_cast<std::int64_t>(time->count()), value.at());
+    }
+    case Kind::text_list:
+      if (value.string() == nullptr && value.list() == nullptr) return wrong("a list of strings");
+      return value;
+    case Kind::text:
+      if (value.list() != nullptr || value.map() != nullptr) return wrong("a string");
+      return Value(value.text(), value.at());
+    case Kind::list:
+    case Kind::stream:
+    case Kind::any:
+      break;
+  }
+  return value;
+}
+
+std::optional<Assertion> Reader::assertion(const Resource& resource, const std::shared_ptr<Context>& context) {
+  const CheckType& type = *resource.type;
+  if (resource.value.map() == nullptr) {
+    error(resource.at, fmt::format("'{}: {}' says nothing", type.name, printable(resource.key)),
+          "write its attributes, or {}");
+    return std::nullopt;
+  }
+  Asked::Options options;
+  std::map<std::string_view, const Entry*> expected;
+  Assertion out{&type, Asked({}, {}, {}, {}, {}), {}, {}, {}, false, 0, std::chrono::milliseconds(1000), {}, {}, {}, {},
+                {}};
+  std::vector<std::string> known;
+  for (const Attribute& each : type.attributes) known.emplace_back(each.name);
+  for (const Attribute& each : common_attributes()) known.emplace_back(each.name);
+  bool good = true;
+  for (const Entry& entry : *resource.value.map()) {
+    const auto is_called = [&](const Attribute& a) {
+      return a.name == entry.key || (!a.old.empty() && a.old == entry.key);
+    };
+    const auto own = std::find_if(type.attributes.begin(), type.attributes.end(), is_called);
+    if (own == type.attributes.end()) {
+      const auto shared = common_attributes();
+      if (std::find_if(shared.begin(), shared.end(), is_called) != shared.end()) {
+        common(entry.key, entry.value, out);
+        continue;
+      }
+      error(
+          entry.key_at,
+          fmt::format("invalid attribute '{}' for '{}: {}'", printable(entry.key), type.name, printable(resource.key)),
+          did_you_mean(entry.key, known));
+      good = false;
+      continue;
+    }
+    if (entry.key == own->old && own->old != "resolveable")
+      warn(entry.key_at, fmt::format("'{}' is now called '{}'", own->old, own->name));
+    if (entry.value.is_null()) continue;
+    if (own->matchable) {
+      expected.insert_or_assign(own->name, &entry);
+      continue;
+    }
+    auto value = option(*own, entry.value);
+    if (!value)
+      good = false;
+    else
+      options.emplace_back(&*own, *std::move(value));
+  }
+  if (!good) return std::nullopt;
+
+  std::vector<std::string> wanted;
+  for (const Attribute& attribute : type.attributes) {
+    if (!attribute.matchable) continue;
+    const std::string property(attribute.shown.empty() ? attribute.name : attribute.shown);
+    const auto it = expected.find(attribute.name);
+    Diagnostics said;
+    if (it == expected.end()) {
+      if (!attribute.required) continue;
+      said.clear();
+      Matcher missing = Matcher::parse(Value(spec::Null{}, resource.at), said);
+      warn(resource.at, fmt::format("'{}' is missing: this check will fail", attribute.name));
+      wanted.emplace_back(attribute.name);
+      out.expectations.push_back(
+          {std::string(attribute.name), property, std::move(missing), placed(resource.at).text()});
+      continue;
+    }
+    Value value = it->second->value;
+    if (attribute.kind == Kind::boolean)
+      if (const auto old = old_boolean(value)) {
+        warn(value.at(), fmt::format("'{}' is read as {}", value.text(), *old ? "true" : "false"),
+             "write true or false");
+        value = Value(*old, value.at());
+      }
+    const bool text = attribute.kind == Kind::stream ||
+                      (attribute.kind == Kind::any && std::any_of(options.begin(), options.end(), [](const auto& o) {
+                         return o.first->name == "as-reader" && o.second.boolean() != nullptr && *o.second.boolean();
+                       }));
+    // yaml.v3 makes 420 of an unquoted 0644; a mode is what was written.
+    if (attribute.name == "mode" && value.integer() != nullptr && value.at().source != nullptr) {
+      const auto lines = split(value.at().source->text, '\n');
+      const auto line = static_cast<std::size_t>(value.at().line) - 1;
+      const auto column = static_cast<std::size_t>(value.at().column) - 1;
+      if (line < lines.size() && column < lines[line].size() && lines[line][column] == '0') {
+        const auto end = lines[line].find_first_not_of("0123456789", column);
+        const std::string written(lines[line].substr(column, end - column));
+        warn(value.at(), fmt::format("the mode is not quoted, and is read as \"{}\"", written), "write it in quotes");
+        value = Value(written, value.at());
+      }
+    }
+    Matcher matcher = text ? Matcher::parse_for_text(value, said) : Matcher::parse(value, said);
+    if (matcher.is_empty()) warn(value.at(), fmt::format("an empty list asserts nothing of '{}'", attribute.name));
+    for (auto& each : said) warn(each.at, std::move(each.message), std::move(each.hint));
+    wanted.emplace_back(attribute.name);
+    out.expectations.push_back(
+        {std::string(attribute.name), property, std::move(matcher), placed(it->second->key_at).text()});
+  }
+  out.asked = Asked(resource.key, type.key, std::move(options), type.attributes, std::move(wanted));
+  if (type.accept != nullptr)
+    if (const Status fine = type.accept(out.asked); !fine) {
+      error(resource.at, fmt::format("'{}: {}': {}", type.name, printable(resource.key), fine.error().message),
+            fine.error().hint);
+      return std::nullopt;
+    }
+  out.at = placed(resource.at);
+  out.at_text = out.at.text();
+  out.context = context;
+  if (type.announce != nullptr && !out.skip) type.announce(out.asked, *context);
+  return out;
+}
+
+std::vector<Assertion> Reader::assertions(const std::shared_ptr<Context>& context) {
+  std::vector<Assertion> out;
+  for (const CheckType& type : check_types())
+    for (const Resource& resource : resources_)
+      if (resource.type == &type)
+        if (auto made = assertion(resource, context)) out.push_back(*std::move(made));
+  if (failed_) out.clear();
+  return out;
+}
+
+}  // namespace
+
+std::vector<Assertion> assertions_of(const std::string& path, const GossfileInput& input, Sources& sources,
+                                     Diagnostics& diagnostics) {
+  Reader reader(&input, &sources, diagnostics);
+  reader.load(path, 1, {});
+  auto out = reader.assertions(std::make_shared<Context>(input.commands, input.package_manager));
+  if (out.empty() && !reader.failed())
+    diagnostics.push_back({{}, fmt::format("there are no checks in '{}'", printable(path)), "", Severity::error});
+  return out;
+}
+
+std::vector<Assertion> assertions_of(const Value& mapping, std::shared_ptr<Context> context, Diagnostics& diagnostics) {
+  Reader reader(nullptr, nullptr, diagnostics);
+  reader.take(mapping, {}, 1);
+  return reader.assertions(context);
+}
+
+}  // namespace converge::checks

@@ -1,0 +1,34 @@
+// Gossfiles, unmodified: YAML or JSON, templates, includes. What Goss accepts is accepted; what it would ignore or get
+// wrong without a word is a warning or an error with its place.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "checks/assertion.h"
+#include "core/diagnostic.h"
+#include "spec/template.h"
+
+namespace converge::checks {
+
+/// Where gossfiles come from, and what their templates see.
+struct GossfileInput {
+  std::function<Result<std::string>(const std::string& path)> read;
+  /// The names in a directory, sorted; for includes with wildcards. "" is the working directory.
+  std::function<Result<std::vector<std::string>>(const std::string& directory)> list;
+  spec::Scope scope;
+  CommandSetting commands;
+  std::string package_manager;  // dpkg, apk, pacman, rpm; empty: found out
+};
+
+/// The assertions of a gossfile and of all it includes, in the order of check_types() and then of the files. Empty
+/// after an error, or when there are none (which is an error too).
+std::vector<Assertion> assertions_of(const std::string& path, const GossfileInput& input, Sources& sources,
+                                     Diagnostics& diagnostics);
+
+/// The same for a mapping in the vocabulary that stands in a spec; includes are not taken there.
+std::vector<Assertion> assertions_of(const spec::Value& mapping, std::shared_ptr<Context> context,
+                                     Diagnostics& diagnostics);
+
+}  // namespace converge::checks

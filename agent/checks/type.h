@@ -1,0 +1,102 @@
+// What a check type is: a row that says what it is called, which attributes it has, and how to look.
+#pragma once
+#include <chrono>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "checks/matcher.h"
+#include "spec/value.h"
+#include "system/system.h"
+
+namespace converge::checks {
+
+class Context;
+
+/// What an attribute holds. Options say how to look and take no matcher.
+enum class Kind { text, integer, boolean, list, stream, any, text_list, duration };
+
+/// One attribute: the reader, the JSON schema, `converge doc` and the documents come from this.
+struct Attribute {
+  std::string_view name;
+  Kind kind = Kind::text;
+  bool matchable = true;
+  std::string_view fallback;    // of an option, as written; "" for none
+  std::string_view doc;         // one sentence
+  bool required = false;        // of what is matched: Goss reports its absence
+  std::string_view shown = {};  // the property's name in reports, where it is another
+  std::string_view old = {};    // a name it had, still read
+};
+
+/// One resource of a gossfile, as a type is asked about it.
+class Asked {
+ public:
+  using Options = std::vector<std::pair<const Attribute*, spec::Value>>;
+  Asked(std::string id, std::string_view key, Options options, std::span<const Attribute> attributes,
+        std::vector<std::string> wanted)
+      : id_(std::move(id)),
+        key_(key),
+        options_(std::move(options)),
+        attributes_(attributes),
+        wanted_(std::move(wanted)) {}
+
+  /// What is looked at: the attribute that overrides the key in the file, or that key.
+  std::string subject() const;
+  std::string text(std::string_view name) const;  // as written, or its fallback
+  std::int64_t integer(std::string_view name) const;
+  bool boolean(std::string_view name) const;
+  std::chrono::milliseconds timeout(std::string_view name = "timeout") const;
+  std::vector<std::string> texts(std::string_view name) const;
+  const spec::Value* raw(std::string_view name) const;  // null when absent
+  /// The matchable attributes that are asked for, by name, in the order of the table.
+  const std::vector<std::string>& wanted() const { return wanted_; }
+  bool wants(std::string_view name) const;
+  const std::string& id() const { return id_; }
+
+ private:
+  const Attribute* attribute(std::string_view name) const;
+  std::string id_;
+  std::string_view key_;
+  Options options_;
+  std::span<const Attribute> attributes_;
+  std::vector<std::string> wanted_;
+};
+
+/// What was seen of the attributes that were asked for, by name. An Error for all of them: the look itself failed.
+using Looked = std::vector<std::pair<std::string, Actual>>;
+
+/// What a look will ask the host's programs and service manager, ahead of time.
+struct Foresight {
+  std::vector<Command> queries;
+  std::vector<std::string> units;
+};
+
+struct CheckType {
+  std::string_view name;     // "kernel-param", the key in a gossfile
+  std::string_view shown;    // "KernelParam", Goss's name in reports
+  std::string_view summary;  // one line
+  std::string_view key;      // the attribute that overrides the id; "" if there is none
+  std::span<const Attribute> attributes;
+  bool first_decides = false;  // the first attribute false, failed or unknown: the others are left out
+  Looked (*look)(const Asked&, Context&, const SystemView&) = nullptr;
+  Foresight (*foresee)(const Asked&, const Context&) = nullptr;  // may be null
+  void (*announce)(const Asked&, Context&) = nullptr;            // may be null; before the first look of a run
+  /// The mistakes in its options that only it can see; may be null.
+  Status (*accept)(const Asked&) = nullptr;
+};
+
+/// All types, by name.
+std::span<const CheckType> check_types();
+const CheckType* find_check_type(std::string_view name);
+/// The attributes every type has (title, meta, skip, tags, severity, retry_count, retry_delay).
+std::span<const Attribute> common_attributes();
+
+/// What `converge doc` prints of a type.
+std::string describe(const CheckType& type);
+/// A JSON Schema (draft 2020-12) of gossfiles.
+std::string gossfile_schema();
+
+}  // namespace converge::checks
