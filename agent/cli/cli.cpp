@@ -6,6 +6,7 @@
 #include <array>
 
 #include "cli/verbs.h"
+#include "remote/agent.h"
 
 namespace converge::cli {
 namespace {
@@ -17,7 +18,7 @@ struct VerbRow {
   int (*run)(const Options&);
 };
 
-constexpr std::array<VerbRow, 7> verbs{{
+constexpr std::array<VerbRow, 9> verbs{{
     {"apply", "make hosts as their specs say, and prove it (the default)",
      "  sudo converge -l CoulombCore              on the node itself\n"
      "  converge -l CoulombCore --diff -t limits  only items tagged 'limits', with diffs\n"
@@ -28,6 +29,10 @@ constexpr std::array<VerbRow, 7> verbs{{
     {"verify", "assert that it is so, in effect; writes nothing",
      "  sudo converge verify -l CoulombCore\n  converge verify -l CoulombCore -v          also what is in sync\n",
      run_verb},
+    {"trust", "show the SSH host keys of new hosts, and pin them in known_hosts",
+     "  converge trust -l all\n  converge trust -l 'web*' --yes\n", trust_verb},
+    {"facts", "tell what hosts are: system, kernel, memory, addresses",
+     "  converge facts -l all\n  converge facts -l all --format json\n", facts_verb},
     {"render", "show the resources specs become, each with the line that asked for it",
      "  converge render -l CoulombCore\n  converge render -l CoulombCore --format json\n", render_verb},
     {"inventory", "show hosts and groups; with --explain, every variable and where it comes from",
@@ -78,12 +83,39 @@ void add_format(CLI::App& app, Options& o) {
       ->capture_default_str();
 }
 
+void add_host_options(CLI::App& app, Options& o) {
+  app.add_option("-u,--user", o.user, "user to log in as over SSH")->type_name("NAME");
+  app.add_option("-j,--forks", o.parallel, "hosts at a time")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--connect-timeout", o.connect_timeout, "seconds to reach a host and log in")
+      ->check(CLI::Range(1, 600))
+      ->type_name("SECONDS")
+      ->capture_default_str();
+}
+
+void add_connection_options(CLI::App& app, Options& o) {
+  add_host_options(app, o);
+  app.add_flag("-b,--become", o.become, "become root by sudo or doas when not root");
+  app.add_flag("-K,--ask-become-pass", o.ask_become_password, "ask once for the password that sudo wants");
+  app.add_option("--become-method", o.become_method, "sudo or doas; without it, what is there")
+      ->check(CLI::IsMember({"sudo", "doas"}))
+      ->type_name("METHOD");
+  app.add_option("--serial", o.serial, "hosts in a batch, 5 or 30%; the next begins when all of one are done")
+      ->type_name("N");
+  app.add_option("--max-fail", o.max_fail, "begin no more hosts when more than this many of a batch failed, 5 or 30%")
+      ->type_name("N");
+  app.add_option("--host-timeout", o.host_timeout, "seconds for everything on one host; 0: no limit")
+      ->type_name("SECONDS")
+      ->capture_default_str();
+}
+
 void add_run_options(CLI::App& app, Options& o, bool writes) {
   app.add_option("-c,--connection", o.connection, "local: the hosts are this machine")
       ->check(CLI::IsMember({"local", "ssh"}))
       ->type_name("KIND");
-  app.add_option("-u,--user", o.user, "user to log in as (of no effect on this machine)")->type_name("NAME");
-  app.add_flag("-b,--become", o.become, "become root by sudo when not root");
+  add_connection_options(app, o);
   app.add_flag("--diff", o.diff, "show unified diffs of files");
   if (writes) {
     app.add_flag("--check", o.check, "the same as the verb plan");
@@ -110,6 +142,13 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
     add_spec_options(*sub, o);
     add_format(*sub, o);
     if (name != "render") add_run_options(*sub, o, name == "apply");
+  } else if (name == "trust" || name == "facts") {
+    add_inventory_options(*sub, o);
+    add_host_options(*sub, o);
+    if (name == "facts")
+      add_format(*sub, o);
+    else
+      sub->add_flag("-y,--yes", o.yes, "pin without asking");
   } else if (name == "inventory") {
     add_inventory_options(*sub, o);
     add_format(*sub, o);
@@ -121,10 +160,32 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
 }
 
 bool takes_value(std::string_view word) {
-  constexpr std::array<std::string_view, 20> options{
-      "-i",       "--inventory", "-l",       "--limit",   "-e",           "--extra-vars", "-t",
-      "--tags",   "--skip-tags", "--root",   "-c",        "--connection", "-u",           "--user",
-      "--format", "--color",     "--colour", "--explain", "--serial",     "--log-level"};
+  constexpr std::array<std::string_view, 26> options{"-i",
+                                                     "--inventory",
+                                                     "-l",
+                                                     "--limit",
+                                                     "-e",
+                                                     "--extra-vars",
+                                                     "-t",
+                                                     "--tags",
+                                                     "--skip-tags",
+                                                     "--root",
+                                                     "-c",
+                                                     "--connection",
+                                                     "-u",
+                                                     "--user",
+                                                     "--format",
+                                                     "--color",
+                                                     "--colour",
+                                                     "--explain",
+                                                     "--serial",
+                                                     "--log-level",
+                                                     "--max-fail",
+                                                     "--connect-timeout",
+                                                     "--host-timeout",
+                                                     "--become-method",
+                                                     "-j",
+                                                     "--forks"};
   return std::find(options.begin(), options.end(), word) != options.end();
 }
 
@@ -164,12 +225,15 @@ int main_of(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       fmt::format("without a verb: apply. `converge VERB --help` tells its options.\n\nexamples:\n"
-                  "  converge plan -l CoulombCore\n  sudo converge -l CoulombCore\n"
+                  "  converge plan -l CoulombCore\n  sudo converge -l CoulombCore\n  converge -l all -b -j 50\n"
                   "  sudo converge verify -l CoulombCore\n\n{}",
                   exit_codes));
   for (const VerbRow& row : verbs) add_verb(app, row, options);
 
   if (words.empty()) words = {"--help"};
+  // A node's side of a run: no verb for people.
+  if (words.size() == 2 && words[0] == "agent") return remote::serve_agent(words[1]);
+  if (words.size() == 3 && words[0] == "agent-install") return remote::install_agent(words[1], words[2]);
   if (name == "verify") words.insert(words.begin(), "verify");  // a link of that name is the verb
   options.arguments = words;
   words = verb_first(std::move(words));

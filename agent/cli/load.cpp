@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <set>
 
@@ -37,6 +38,15 @@ std::vector<std::string> spec_files(const Options& options, Loaded& loaded, Diag
   return files;
 }
 
+bool is_this_machine(const std::string& name, const Facts& facts) {
+  if (name.empty()) return false;
+  const std::string wanted = lower(name);
+  if (wanted == "localhost" || wanted == "127.0.0.1" || wanted == "::1") return true;
+  const std::string here = lower(facts.hostname);
+  if (!here.empty() && (wanted == here || wanted == here.substr(0, here.find('.')))) return true;
+  return std::find(facts.addresses.begin(), facts.addresses.end(), name) != facts.addresses.end();
+}
+
 }  // namespace
 
 bool load_inventory(const Options& options, bool all_without_limit, Loaded& loaded, Diagnostics& diagnostics) {
@@ -54,7 +64,17 @@ bool load_inventory(const Options& options, bool all_without_limit, Loaded& load
                                 fmt::format("say -l all, or one of: {}", join(names, ", "))});
     return false;
   }
-  auto hosts = spec::select_hosts(loaded.inventory, options.limit.empty() ? "all" : options.limit, loaded.files);
+  std::string pattern = options.limit.empty() ? "all" : options.limit;
+  if (const std::size_t at = pattern.find("@failed"); at != std::string::npos) {
+    const std::string file = failed_file();
+    if (std::error_code ignored; file.empty() || !std::filesystem::exists(file, ignored)) {
+      complain(diagnostics,
+               Error{Errc::not_found, "no host failed in the run before this one: '@failed' is empty", {}, {}});
+      return false;
+    }
+    pattern.replace(at + 1, 6, file);
+  }
+  auto hosts = spec::select_hosts(loaded.inventory, pattern, loaded.files);
   if (!hosts) {
     complain(diagnostics, std::move(hosts).error());
     return false;
@@ -77,11 +97,11 @@ bool load_specs(const Options& options, Loaded& loaded, Diagnostics& diagnostics
 }
 
 std::vector<spec::Item> items_for(const Options& options, Loaded& loaded, const std::string& host,
-                                  const spec::Value& facts, Diagnostics& diagnostics) {
+                                  const spec::Value& facts, Sources& sources, Diagnostics& diagnostics) {
   std::vector<spec::Item> out;
   for (const spec::Spec* one : specs_for(loaded, host, diagnostics)) {
     const spec::Variables variables = spec::merge_variables(loaded.inventory, host, one->vars, loaded.extra);
-    auto items = spec::evaluate_items(*one, variables, facts, loaded.files, loaded.sources, diagnostics);
+    auto items = spec::evaluate_items(*one, variables, facts, loaded.files, sources, diagnostics);
     out.reserve(out.size() + items.size());
     for (spec::Item& item : items)
       if (spec::selected_by_tags(item, options.tags, options.skip_tags)) out.push_back(std::move(item));
@@ -103,7 +123,7 @@ std::vector<const spec::Spec*> specs_for(const Loaded& loaded, const std::string
 
 std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const SystemView* view,
                            Facts& facts, Diagnostics& diagnostics) {
-  const auto items = items_for(options, loaded, host, facts_value(facts), diagnostics);
+  const auto items = items_for(options, loaded, host, facts_value(facts), loaded.sources, diagnostics);
   auto work = render_items(items, view, facts, diagnostics);
   const bool all_read = std::none_of(diagnostics.begin(), diagnostics.end(),
                                      [](const Diagnostic& d) { return d.severity == Severity::error; });
@@ -119,6 +139,24 @@ std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::st
                                 {},
                                 "see `converge render` for the items and their tags"});
   return work;
+}
+
+bool is_local(const Options& options, const Loaded& loaded, const std::string& host, const Facts& facts) {
+  if (options.root != "/" || options.connection == "local") return true;
+  if (options.connection.empty()) {
+    if (plain_variable(loaded, host, "ansible_connection") == "local") return true;
+    const std::string address = plain_variable(loaded, host, "ansible_host");
+    return is_this_machine(host, facts) || is_this_machine(address, facts);
+  }
+  return false;
+}
+
+std::string failed_file() {
+  const char* state = std::getenv("XDG_STATE_HOME");
+  if (state != nullptr && *state == '/') return std::string(state) + "/converge/failed";
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home != '/') return {};
+  return std::string(home) + "/.local/state/converge/failed";
 }
 
 std::string plain_variable(const Loaded& loaded, const std::string& host, const std::string& name) {

@@ -17,9 +17,10 @@ struct Loaded {
   spec::FileReader files;
   Sources sources;
   spec::Inventory inventory;
-  std::vector<std::string> hosts;  // selected by -l
-  std::vector<spec::Spec> specs;   // in the order they run
-  spec::Map extra;                 // -e
+  std::vector<std::string> hosts;              // selected by -l
+  std::vector<spec::Spec> specs;               // in the order they run
+  spec::Map extra;                             // -e
+  std::vector<std::unique_ptr<Sources>> kept;  // texts of single hosts that diagnostics point into
 };
 
 /// Reads the inventory and -e, and selects the hosts. Without -l: all hosts if `all_without_limit`, else a diagnostic.
@@ -29,13 +30,21 @@ bool load_specs(const Options& options, Loaded& loaded, Diagnostics& diagnostics
 
 /// The specs that are for `host`, in the order they run.
 std::vector<const spec::Spec*> specs_for(const Loaded& loaded, const std::string& host, Diagnostics& diagnostics);
-/// Their items that the tags leave, evaluated with `facts` (facts_value()).
+/// Their items that the tags leave, evaluated with `facts` (facts_value()). Files that items are made from are added to
+/// `sources`.
 std::vector<spec::Item> items_for(const Options& options, Loaded& loaded, const std::string& host,
-                                  const spec::Value& facts, Diagnostics& diagnostics);
+                                  const spec::Value& facts, Sources& sources, Diagnostics& diagnostics);
 /// What `host` should be, rendered with its facts. Mistakes in specs and values are diagnostics; so is a host that no
 /// spec is for, or of which the tags leave nothing. See render_items() for `view`.
 std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const SystemView* view,
                            Facts& facts, Diagnostics& diagnostics);
+
+/// Where the hosts that failed last are kept, for -l @failed: $XDG_STATE_HOME/converge/failed, or below ~/.local/state;
+/// empty without a home.
+std::string failed_file();
+
+/// A host is local if we are told so, if a tree stands for it, or if its name or address is this machine's.
+bool is_local(const Options& options, const Loaded& loaded, const std::string& host, const Facts& facts);
 
 /// A variable of the host as inventory and -e have it, such as "ansible_host"; "" if it is not set. Not evaluated.
 std::string plain_variable(const Loaded& loaded, const std::string& host, const std::string& name);

@@ -1,5 +1,6 @@
 // What the command line said. Plain data: parsing is cli.cpp's, meaning is each verb's.
 #pragma once
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,13 @@ struct Options {
   std::string limit;       // a host pattern
   std::string connection;  // "", "local", "ssh"
   std::string user;
-  bool become = false;
-  std::vector<std::string> extra_vars;  // as typed
+  bool become = false, ask_become_password = false;
+  std::string become_method;  // "", "sudo", "doas"
+  std::size_t parallel = 32;
+  std::string serial, max_fail;                     // "5" or "30%"
+  unsigned connect_timeout = 10, host_timeout = 0;  // seconds; 0: no limit
+  bool yes = false;                                 // trust: pin without asking
+  std::vector<std::string> extra_vars;              // as typed
   std::vector<std::string> tags, skip_tags;
   bool check = false, diff = false, wait = false;
   std::string root = "/";
@@ -36,7 +42,8 @@ enum Exit : int {
   exit_usage = 64,
   exit_bad_input = 65,
   exit_internal = 70,
-  exit_busy = 75
+  exit_busy = 75,
+  exit_interrupted = 130
 };
 
 }  // namespace converge::cli

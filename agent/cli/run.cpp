@@ -1,17 +1,21 @@
 // apply, plan and verify: which hosts are this machine, with which rights, under which lock; then the engine.
 #include <fmt/core.h>
+#include <sys/ioctl.h>
 #include <sys/types.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
+#include "cli/elsewhere.h"
+#include "cli/interrupt.h"
 #include "cli/load.h"
 #include "cli/log.h"
 #include "cli/verbs.h"
@@ -26,49 +30,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// The one thing a signal handler may do: say that it was here. The first interrupt finishes the resource in hand.
-volatile std::sig_atomic_t interrupted = 0;
-void on_interrupt(int /*signal*/) {
-  if (interrupted != 0) _exit(130);
-  interrupted = 1;
-}
-
-void catch_interrupts() {
-  struct sigaction action = {};
-  action.sa_handler = on_interrupt;
-  sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART;
-  (void)sigaction(SIGINT, &action, nullptr);
-  (void)sigaction(SIGTERM, &action, nullptr);
-  struct sigaction ignore = {};
-  ignore.sa_handler = SIG_IGN;
-  (void)sigaction(SIGPIPE, &ignore, nullptr);  // a reader that goes away must not stop half a change
-  (void)sigaction(SIGHUP, &ignore, nullptr);
-}
-
 Verb verb_of(const Options& options) {
   if (options.verb == "verify") return Verb::verify;
   return options.verb == "plan" || options.check ? Verb::plan : Verb::apply;
-}
-
-bool is_this_machine(const std::string& name, const Facts& facts) {
-  if (name.empty()) return false;
-  const std::string wanted = lower(name);
-  if (wanted == "localhost" || wanted == "127.0.0.1" || wanted == "::1") return true;
-  const std::string here = lower(facts.hostname);
-  if (!here.empty() && (wanted == here || wanted == here.substr(0, here.find('.')))) return true;
-  return std::find(facts.addresses.begin(), facts.addresses.end(), name) != facts.addresses.end();
-}
-
-/// A host is local if we are told so, if a tree stands for it, or if its name or address is this machine's.
-bool is_local(const Options& options, const Loaded& loaded, const std::string& host, const Facts& facts) {
-  if (options.root != "/" || options.connection == "local") return true;
-  if (options.connection.empty()) {
-    if (plain_variable(loaded, host, "ansible_connection") == "local") return true;
-    const std::string address = plain_variable(loaded, host, "ansible_host");
-    return is_this_machine(host, facts) || is_this_machine(address, facts);
-  }
-  return false;
 }
 
 /// The same command line again, as root. Returns only if that failed.
@@ -76,7 +40,9 @@ Error become_root(const Options& options) {
   std::error_code failed;  // sudo's own PATH need not have us
   const auto program = std::filesystem::read_symlink("/proc/self/exe", failed);
   if (failed) return Error{Errc::io, "cannot tell where this program is: " + failed.message(), {}, "run it with sudo"};
-  std::vector<std::string> words{"sudo", "-n", "--", program.string()};
+  std::vector<std::string> words{"sudo"};
+  if (!options.ask_become_password) words.emplace_back("-n");
+  words.insert(words.end(), {"--", program.string()});
   words.insert(words.end(), options.arguments.begin(), options.arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
@@ -97,14 +63,40 @@ std::string holder_note() {
   return fmt::format("the run of {} (pid {}, since {})", user == nullptr ? "root" : user, getpid(), now.text());
 }
 
-std::unique_ptr<Reporter> reporter_for(const Options& options) {
+std::unique_ptr<Reporter> reporter_for(const Options& options, bool several) {
   if (options.format == "json") return json_reporter();
   const bool terminal = isatty(STDOUT_FILENO) == 1;
   const char* no_colour = std::getenv("NO_COLOR");  // no-color.org: set and not empty
   const bool colour = options.colour == "always" ||
                       (options.colour == "auto" && terminal && (no_colour == nullptr || *no_colour == '\0'));
-  return text_reporter(
-      {.colour = colour, .progress = isatty(STDERR_FILENO) == 1 && terminal, .all = options.verbose > 0});
+  struct winsize size = {};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) size.ws_col = 80;
+  return text_reporter({.colour = colour,
+                        .progress = isatty(STDERR_FILENO) == 1 && terminal,
+                        .columns = size.ws_col,
+                        .all = options.verbose > 0,
+                        .retry = several ? "-l @failed" : ""});
+}
+
+/// Keeps the names for -l @failed; none: there is nothing to try again. A home that cannot be written costs only that.
+void remember_failed(const std::vector<std::string>& hosts, Log& log) {
+  namespace fs = std::filesystem;
+  const fs::path file = failed_file();
+  if (file.empty()) return;
+  std::error_code failed;
+  if (hosts.empty()) {
+    fs::remove(file, failed);
+    return;
+  }
+  fs::create_directories(file.parent_path(), failed);
+  const fs::path beside = file.string() + fmt::format(".{}", getpid());
+  {
+    std::ofstream out(beside, std::ios::trunc);
+    out << join(hosts, "\n") << "\n";
+    if (!out.flush()) failed = std::make_error_code(std::errc::io_error);
+  }
+  if (!failed) fs::rename(beside, file, failed);
+  if (failed) log.warning(fmt::format("cannot keep the names of the hosts that failed in '{}'", file.string()));
 }
 
 /// The one host a local run is about, told as the reporter wants it.
@@ -130,12 +122,6 @@ Tally run_engine(Verb verb, const std::vector<Work>& work, System& system, Obser
       return apply(work, system, observer, options);
   }
   return {};
-}
-
-int worse(int a, int b) {
-  constexpr std::array order{exit_ok, exit_differences, exit_unknown, exit_unreachable, exit_failed};
-  const auto rank = [&](int code) { return std::find(order.begin(), order.end(), code) - order.begin(); };
-  return rank(a) >= rank(b) ? a : b;
 }
 
 int complain(const Error& error, int code) {
@@ -186,6 +172,7 @@ int run_verb(const Options& options) {
   std::vector<std::pair<std::string, std::vector<Work>>> work;
   for (const std::string& host : local)
     work.emplace_back(host, work_for(options, loaded, host, system, *facts, diagnostics));
+  elsewhere = check_elsewhere(options, loaded, std::move(elsewhere), *facts, diagnostics);
   if (print_diagnostics(diagnostics) || !good) return exit_bad_input;
 
   const bool writes = verb == Verb::apply && !local.empty();
@@ -201,6 +188,14 @@ int run_verb(const Options& options) {
                       exit_failed);
   }
 
+  std::optional<Secret> password;
+  if (options.ask_become_password && !elsewhere.empty()) {
+    password = ask_secret("BECOME password: ");
+    if (!password)
+      return complain(
+          Error{Errc::invalid, "-K has no terminal to ask for the password on", {}, "allow NOPASSWD in sudoers"},
+          exit_usage);
+  }
   catch_interrupts();
   std::optional<RunLock> lock;
   if (writes) {
@@ -213,30 +208,36 @@ int run_verb(const Options& options) {
   const auto spent = [](Clock::time_point since) {
     return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - since);
   };
-  const auto reporter = reporter_for(options);
+  const bool several = local.size() + elsewhere.size() > 1;
+  const auto reporter = reporter_for(options, several);
   std::size_t item_width = 0;
   for (const auto& [host, items] : work)
     for (const Work& item : items) item_width = std::max(item_width, item.item.size());
-  reporter->run_begins({verb, loaded.hosts, root->str(), CONVERGE_VERSION, item_width});
+  if (!elsewhere.empty())
+    for (const spec::Spec& spec : loaded.specs)
+      for (const spec::RawItem& item : spec.items) item_width = std::max(item_width, item.name.size());
+  std::vector<std::string> hosts = local;
+  hosts.insert(hosts.end(), elsewhere.begin(), elsewhere.end());
+  reporter->run_begins({verb, hosts, root->str(), CONVERGE_VERSION, item_width});
   int code = exit_ok;
+  std::vector<std::string> failed;
   for (const auto& [host, items] : work) {
     const auto since = Clock::now();
     HostObserver observer(*reporter, host);
-    const Tally tally = run_engine(verb, items, *system, observer, {options.diff, [] { return interrupted != 0; }});
+    const Tally tally = run_engine(verb, items, *system, observer, {options.diff, [] { return interrupted(); }});
     reporter->host_ends(host, tally, spent(since));
-    if (tally.interrupted)
-      code = 130;
-    else
-      code = worse(code, exit_code(verb, tally));
+    const int its = exit_code(verb, tally);
+    if (its != exit_ok && its != exit_differences) failed.push_back(host);
+    code = worse(code, its);
   }
-  for (const std::string& host : elsewhere) {
-    reporter->host_failed(host, NoRun::unreachable,
-                          Error{Errc::unsupported,
-                                "it is another machine, and this version works on its own only",
-                                {},
-                                "run converge there, or say -c local if this is it"});
-    code = worse(code, exit_unreachable);
+  if (!elsewhere.empty()) {
+    lock.reset();  // nothing more happens here
+    FleetRun fleet = run_elsewhere(options, verb, loaded, elsewhere, password ? &*password : nullptr, *reporter);
+    code = worse(code, fleet.code);
+    failed.insert(failed.end(), fleet.failed.begin(), fleet.failed.end());
   }
+  if (several || loaded.hosts.size() > 1 || options.limit.find("@failed") != std::string::npos)
+    remember_failed(failed, log);
   reporter->run_ends(code, spent(start));
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
     log.error(fmt::format("the report could not be written; the run itself ended with exit code {}", code));

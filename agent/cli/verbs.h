@@ -5,6 +5,8 @@
 namespace converge::cli {
 
 int run_verb(const Options& options);  // apply, plan, verify
+int trust_verb(const Options& options);
+int facts_verb(const Options& options);
 int render_verb(const Options& options);
 int inventory_verb(const Options& options);
 int doc_verb(const Options& options);

@@ -42,6 +42,9 @@ Value facts_value(const Facts& facts) {
   add("memory_bytes", count(facts.memory.count));
   add("memory_mib", count(facts.memory.count >> 20U));
   add("live", Value(facts.live));
+  spec::List addresses;
+  for (const std::string& address : facts.addresses) addresses.push_back(text(address));
+  add("addresses", Value(std::move(addresses)));
   return Value(std::move(map));
 }
 

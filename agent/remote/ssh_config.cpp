@@ -36,7 +36,8 @@ Account account() {
     out = {found->pw_name, found->pw_dir};
   const auto variable = [](const char* name) { return std::string(getenv(name) != nullptr ? getenv(name) : ""); };
   if (out.name.empty()) out.name = variable("USER");
-  if (out.home.empty()) out.home = variable("HOME");
+  // ssh(1) takes the home of passwd(5) whatever HOME says; git and Ansible, and so we, let HOME move it.
+  if (const std::string home = variable("HOME"); home.starts_with('/') || out.home.empty()) out.home = home;
   return out;
 }
 

@@ -50,7 +50,7 @@ class JsonReporter final : public Reporter {
   void host_failed(const std::string& host, NoRun why, const Error& error) override {
     put({{"event", "host"},
          {"host", host},
-         {"reached", why != NoRun::unreachable},
+         {"reached", why != NoRun::unreachable && why != NoRun::not_begun},
          {"status", converge::name_of(why)},
          {"counts", nullptr},
          {"error", to_json(std::optional<Error>(error))},

@@ -12,6 +12,8 @@ std::string_view name_of(NoRun why) {
       return "busy";
     case NoRun::refused:
       return "refused";
+    case NoRun::not_begun:
+      return "not begun";
   }
   return "";
 }

@@ -1,0 +1,249 @@
+#include "remote/agent.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <iterator>
+
+#include "core/digest.h"
+#include "engine/work.h"
+#include "remote/agent_channel.h"
+#include "system/lock.h"
+#include "system/posix_system.h"
+
+namespace converge::remote {
+namespace {
+
+namespace fs = std::filesystem;
+
+const AbsPath state_directory("/var/lib/converge");
+const AbsPath left_file("/var/lib/converge/last-run.json");
+constexpr Bytes left_limit = 512_KiB;
+constexpr auto patience_for_bye = std::chrono::seconds(60);
+
+/// The line is kept at high numbers, out of reach of what programs print: 0 is empty, 1 goes where errors go.
+std::pair<int, int> take_standard_streams() {
+  const int in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10);
+  const int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
+  const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  (void)dup2(null, STDIN_FILENO);
+  (void)dup2(STDERR_FILENO, STDOUT_FILENO);
+  if (null > STDERR_FILENO) (void)close(null);
+  return {in, out};
+}
+
+std::optional<LeftRun> left_run(const SystemView& view) {
+  const auto seen = view.read(left_file, left_limit);
+  if (!seen || seen->content.empty()) return std::nullopt;
+  auto left = decode_left_run(seen->content);
+  if (!left) return std::nullopt;
+  return std::move(*left);
+}
+
+/// Steps of a run on their way to the controller, and what is kept of them in case it is gone at the end.
+class Telling final : public Observer {
+ public:
+  Telling(AgentChannel& channel, bool all) : channel_(channel), all_(all) {}
+  void begins(const std::string& item, const ResourceId& id) override { channel_.doing(item + "  " + id); }
+  void step(const Step& step) override {
+    if (step.outcome != Outcome::in_sync && kept_.size() < 1000) {
+      kept_.push_back(step);
+      kept_.back().diff.clear();
+    }
+    if (all_ || step.outcome != Outcome::in_sync) channel_.send(step);
+  }
+  std::vector<Step> take_kept() { return std::move(kept_); }
+
+ private:
+  AgentChannel& channel_;
+  bool all_;
+  std::vector<Step> kept_;
+};
+
+void leave(System& system, LeftRun left) {
+  if (const auto there = system.look(state_directory); there && std::holds_alternative<Absent>(*there))
+    (void)system.make_directory(state_directory, Mode{0700}, root_owner);
+  left.ended = system.now().text();
+  std::string text = encode(left);
+  while (text.size() > left_limit.count && !left.steps.empty()) {
+    left.steps.resize(left.steps.size() / 2);
+    text = encode(left);
+  }
+  if (const auto written = system.write_file(left_file, text, {.mode = Mode{0600}}); !written)
+    fmt::print(stderr, "converge: {}\n", written.error().text());
+}
+
+Refused because(Error error, Refused::Why why = Refused::Why::other) { return {why, std::move(error), {}}; }
+
+Refused because(const Diagnostics& mistakes) {
+  Refused out{Refused::Why::input, std::nullopt, {}};
+  for (const Diagnostic& one : mistakes)
+    if (one.severity == Severity::error)
+      out.mistakes.push_back(
+          {one.at.source == nullptr ? "" : one.at.source->name, one.at.line, one.at.column, one.message, one.hint});
+  return out;
+}
+
+/// What is asked for, once it is whole.
+struct Asked {
+  std::vector<spec::Item> items;
+  RunOrder order;
+};
+std::optional<Asked> listen(AgentChannel& channel, Sources& sources) {
+  Asked asked;
+  while (auto message = channel.receive(sources)) {
+    if (auto* more = std::get_if<Items>(&*message)) {
+      std::move(more->items.begin(), more->items.end(), std::back_inserter(asked.items));
+    } else if (auto* order = std::get_if<RunOrder>(&*message)) {
+      asked.order = std::move(*order);
+      return asked;
+    } else {
+      return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+/// @return why nothing was begun, or the end of the run.
+FromAgent run(System& system, Facts& facts, const Asked& asked, AgentChannel& channel, Telling& telling,
+              std::optional<RunLock>& lock) {
+  const bool writes = asked.order.verb == Verb::apply;
+  if (writes && !facts.privileged)
+    return because(Error{Errc::permission,
+                         "this needs root's rights, and nothing has been changed",
+                         {},
+                         "add -b (--become), or log in as root"});
+  if (writes) {
+    auto taken = RunLock::take(AbsPath("/"), asked.order.by, asked.order.wait);
+    if (!taken) {
+      const auto why = taken.error().code == Errc::changed ? Refused::Why::busy : Refused::Why::other;
+      return because(std::move(taken).error(), why);
+    }
+    lock.emplace(std::move(*taken));
+  }
+  Diagnostics mistakes;
+  const auto work = render_items(asked.items, &system, facts, mistakes);
+  if (!mistakes.empty()) return because(mistakes);
+  const RunOptions options{asked.order.diff, [&] { return channel.stop_requested(); }};
+  switch (asked.order.verb) {
+    case Verb::plan:
+      return End{plan(work, system, telling, options)};
+    case Verb::verify:
+      return End{verify(work, system, telling, options)};
+    case Verb::apply:
+      return End{apply(work, system, telling, options)};
+  }
+  return End{};
+}
+
+void remove_old_agents(const fs::path& directory, const std::string& keep) {
+  std::error_code failed;
+  std::vector<std::pair<fs::file_time_type, fs::path>> others;
+  for (const auto& entry : fs::directory_iterator(directory, failed)) {
+    const std::string name = entry.path().filename().string();
+    if (name.size() != keep.size() || name == keep || !entry.is_directory(failed)) continue;
+    others.emplace_back(fs::last_write_time(entry.path(), failed), entry.path());
+  }
+  std::sort(others.rbegin(), others.rend());
+  const auto week_ago = fs::file_time_type::clock::now() - std::chrono::hours(24 * 7);
+  for (std::size_t i = 1; i < others.size(); ++i)  // with the one just installed, two stay whatever their age
+    if (others[i].first < week_ago) fs::remove_all(others[i].second, failed);
+}
+
+}  // namespace
+
+std::string own_digest() {
+  std::ifstream file("/proc/self/exe", std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  return file && !bytes.empty() ? sha256_hex(bytes) : std::string();
+}
+
+int serve_agent(const std::string& nonce) {
+  (void)std::signal(SIGPIPE, SIG_IGN);
+  (void)std::signal(SIGHUP, SIG_IGN);  // the resource in hand is finished, whoever goes away
+  const auto [in, out] = take_standard_streams();
+  auto system = open_system(AbsPath("/"));
+  if (!system) {
+    fmt::print(stderr, "converge: {}\n", system.error().text());
+    return 70;
+  }
+  auto facts = gather_facts(**system);
+  if (!facts) {
+    fmt::print(stderr, "converge: {}\n", facts.error().text());
+    return 70;
+  }
+  auto left = left_run(**system);
+  const std::string left_id = left ? left->run : "";
+  AgentChannel channel(
+      in, out,
+      fmt::format("{} {} agent\n", greeting, nonce) +
+          frame(encode(FromAgent(Hello{protocol, CONVERGE_VERSION, facts->privileged, (*system)->now().micros,
+                                       facts_value(*facts), std::move(left)}))));
+  auto digest = std::async(std::launch::async, own_digest);  // while the controller thinks about our facts
+  Sources sources;
+  auto asked = listen(channel, sources);
+  if (!asked) return channel.lost() ? 1 : 0;
+  if (digest.get() != asked->order.digest) {
+    channel.send(because(Error{Errc::changed,
+                               "the agent on this host is not the program that was uploaded",
+                               {},
+                               "remove ~/.cache/converge there, and look who could write it"}));
+    (void)channel.finish(Clock::now() + patience_for_bye);
+    return 70;
+  }
+  if (!left_id.empty() && left_id == asked->order.collected) (void)(*system)->remove(left_file);
+
+  std::optional<RunLock> lock;
+  Telling telling(channel, asked->order.all);
+  const FromAgent last = run(**system, *facts, *asked, channel, telling, lock);
+  channel.send(last);
+  const bool told = channel.finish(Clock::now() + patience_for_bye);
+  const End* end = std::get_if<End>(&last);
+  if (!told && end != nullptr && asked->order.verb == Verb::apply)
+    leave(**system, {asked->order.run, asked->order.by, {}, asked->order.verb, end->tally, telling.take_kept()});
+  return 0;
+}
+
+int install_agent(const std::string& nonce, const std::string& digest) {
+  const auto say = [&](std::string_view words) {
+    fmt::print("{} {} {}\n", greeting, nonce, words);
+    return 1;
+  };
+  std::error_code failed;
+  const fs::path self = fs::read_symlink("/proc/self/exe", failed);
+  if (failed || digest.size() != 64) return say("failed: cannot tell where this program is");
+  if (own_digest() != digest) {
+    fs::remove(self, failed);
+    return say("damaged");
+  }
+  const fs::path directory = self.parent_path(), home = directory / digest;
+  if (mkdir(home.c_str(), 0700) != 0 && errno != EEXIST)
+    return say(fmt::format("failed: cannot make '{}': {}", home.string(), strerror(errno)));
+  const int fd = open(self.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool kept =
+      fd >= 0 && fchmod(fd, 0500) == 0 && fsync(fd) == 0 && rename(self.c_str(), (home / "converge").c_str()) == 0;
+  const int error = errno;
+  if (fd >= 0) (void)close(fd);
+  if (!kept) return say(fmt::format("failed: cannot put '{}' in place: {}", self.string(), strerror(error)));
+  for (const fs::path& path : {home, directory}) {
+    const int place = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    (void)fsync(place);
+    (void)close(place);
+  }
+  remove_old_agents(directory, digest);
+  (void)say("installed");
+  return 0;
+}
+
+}  // namespace converge::remote

@@ -1,0 +1,22 @@
+// The node's side: the same program, started by a controller with its standard streams as the line.
+#pragma once
+#include <string>
+
+namespace converge::remote {
+
+/// Greets with `nonce`, tells the facts, and does the one run that is asked for, exactly as it would be done locally.
+/// Standard input and output are the line; what programs print goes to standard error. When the line dies, the resource
+/// in hand is finished, nothing more is begun, and what was done is left in /var/lib/converge/last-run.json for the
+/// next contact.
+/// @return the exit code; the controller believes the messages, not the code.
+int serve_agent(const std::string& nonce);
+
+/// This program, which a controller has just uploaded, puts itself in its place beside where it lies now:
+/// DIRECTORY/<digest>/converge, if it has that digest. Older agents that were not used for a week are removed but for
+/// the newest two. Prints "CONVERGE1 NONCE installed", or what is wrong.
+int install_agent(const std::string& nonce, const std::string& digest);
+
+/// The digest and path of the running program; the digest is empty if it cannot be read.
+std::string own_digest();
+
+}  // namespace converge::remote
