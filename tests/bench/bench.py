@@ -1,54 +1,21 @@
 #!/usr/bin/env python3
 """bench.py [--runs N] - runs on a node: the comparison as Markdown on stdout, progress on stderr.
 
-Commands are timed from outside, in turn (A B C A B C ...), so that a drift of the machine hits all of them alike. Wall
-time is the median; memory is the peak of the largest single process; processes and system calls are counted in one more
-run under strace. A command that does not end as it should stops the whole benchmark: a failed run is no measurement.
+How things are timed says measure.py; processes and system calls are counted in one more run under strace.
 """
 import argparse
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
+
+from measure import measure, ms, shell, version
 
 ANSIBLE = "cd /bench/ansible && ANSIBLE_CONFIG=/bench/ansible/{cfg}.cfg ansible-playbook -i inventory/local.yml {play}"
 CONVERGE = "cd /bench/converge && /opt/converge {verb} -l CoulombCore -e registry_address=registry.lab.example:32166 -e swap_size_gb=1"
 CFENGINE = "cf-agent -KI {flags} -f /bench/cfengine/coulombcore.cf"
 RESET = "/bench/reset"
-
-
-def shell(command, quiet=True):
-    """Runs `command`; returns (seconds, user+system seconds, peak resident MB). Raises on an unexpected exit."""
-    # GNU time asks for the peak: a child of ours would begin with the peak of this interpreter.
-    with tempfile.TemporaryFile() as said, tempfile.NamedTemporaryFile(mode="r") as peak:
-        began = time.monotonic()
-        child = subprocess.Popen(["/usr/bin/time", "--quiet", "-o", peak.name, "-f", "%M", "bash", "-c", command],
-                                 stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.monotonic() - began
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode not in (0, 2 if " plan " in command else 0):
-            said.seek(0)
-            sys.stderr.write(said.read().decode(errors="replace")[-4000:])
-            raise SystemExit(f"bench: exit {child.returncode} from: {command}")
-        return wall, usage.ru_utime + usage.ru_stime, int(peak.read().split()[-1]) / 1024
-
-
-def measure(cases, runs, warm=1):
-    """cases: [(label, prepare or None, command)] -> {label: (median wall, median cpu, median rss)}"""
-    seen = {label: [] for label, _, _ in cases}
-    for run in range(-warm, runs):
-        for label, prepare, command in cases:
-            if prepare:
-                shell(prepare)
-            result = shell(command)
-            if run >= 0:
-                seen[label].append(result)
-        print(f"  {'warm-up' if run < 0 else f'run {run + 1} of {runs}'}", file=sys.stderr)
-    return {label: tuple(statistics.median(r[i] for r in results) for i in range(3)) for label, results in seen.items()}
 
 
 def traced(command):
@@ -84,19 +51,11 @@ def commands_of(command):
     return spent
 
 
-def ms(seconds):
-    return f"{seconds * 1000:,.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"
-
-
 def table(title, results, ours="converge"):
     print(f"\n## {title}\n\n| | wall (median) | times converge | CPU | peak memory of a process |\n|---|---:|---:|---:|---:|")
-    for label, (wall, cpu, rss) in results.items():
-        print(f"| {label} | {ms(wall)} | {wall / results[ours][0]:.1f} | {ms(cpu)} | {rss:.1f} MB |")
+    for label, result in results.items():
+        print(f"| {label} | {ms(result.wall)} | {result.wall / results[ours].wall:.1f} | {ms(result.cpu)} | {result.rss:.1f} MB |")
     sys.stdout.flush()
-
-
-def version(command):
-    return subprocess.run(command, shell=True, capture_output=True, text=True).stdout.strip().splitlines()[0]
 
 
 def main():
@@ -167,8 +126,8 @@ def main():
             shell(loop)
             results.update(measure([("Ansible", None, loop)], 3 if count == 10 else 1, 0))
         ours = results["converge"]
-        row = [ms(results[label][0]) if label in results else "not run" for label in ("converge", "CFEngine", "Ansible")]
-        print(f"| {count:,} | {row[0]} | {row[1]} | {row[2]} | {ours[0] / count * 1e6:,.0f} µs | {ours[2]:.0f} MB |", flush=True)
+        row = [ms(results[label].wall) if label in results else "not run" for label in ("converge", "CFEngine", "Ansible")]
+        print(f"| {count:,} | {row[0]} | {row[1]} | {row[2]} | {ours.wall / count * 1e6:,.0f} µs | {ours.rss:.0f} MB |", flush=True)
 
 
 main()
