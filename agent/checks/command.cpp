@@ -44,6 +44,13 @@ Actual output_of(const CommandOutput& output, const std::string& text) {
 
 Looked look(const Asked& asked, Context& context, const SystemView& view) {
   auto output = view.query(command_of(asked, context));
+  if (!output && output.error().code == Errc::timeout) {
+    // It was given this long and no longer.
+    Looked out;
+    for (const auto& name : asked.wanted())
+      out.emplace_back(name, Nothing{fmt::format("killed after {} ms", asked.timeout().count())});
+    return out;
+  }
   if (!output) return all_unknown(asked, output.error());
   Looked out;
   for (const auto& name : asked.wanted()) {

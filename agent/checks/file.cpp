@@ -34,9 +34,7 @@ std::string filetype_of(const std::string& kind) {
   return kind;
 }
 
-Actual no_such(const AbsPath& path) {
-  return Error{Errc::not_found, fmt::format("'{}' is not there", printable(path.str())), {}, {}};
-}
+Actual no_such(const AbsPath& path) { return Nothing{fmt::format("'{}' is not there", printable(path.str()))}; }
 
 Actual digest_of(const AbsPath& path, Digest::Kind kind, const SystemView& view) {
   Digest digest(kind);

@@ -23,7 +23,7 @@ Looked look(const Asked& asked, Context& context, const SystemView& view) {
     if (name == "exists")
       out.emplace_back(name, Value(group->has_value()));
     else if (!*group)
-      out.emplace_back(name, Error{Errc::not_found, "there is no such group", {}, {}});
+      out.emplace_back(name, Nothing{"no such group"});
     else if (name == "gid")
       out.emplace_back(name, Value(std::int64_t{(*group)->gid}));
     else

@@ -71,6 +71,12 @@ Status accept(const Asked& asked) {
 
 Looked look(const Asked& asked, Context& context, const SystemView& view) {
   const auto answer = context.http(request_of(asked, context), view);
+  if (!answer && (answer.error().code == Errc::refused || answer.error().code == Errc::timeout)) {
+    // Being refused, or left to wait, is what the service does: that is known.
+    Looked out;
+    for (const auto& name : asked.wanted()) out.emplace_back(name, Nothing{answer.error().message});
+    return out;
+  }
   if (!answer) return all_unknown(asked, answer.error());
   Looked out;
   for (const auto& name : asked.wanted()) {

@@ -41,7 +41,7 @@ Looked look(const Asked& asked, Context& context, const SystemView& view) {
     if (name == "exists")
       out.emplace_back(name, Value(found != nullptr));
     else if (found == nullptr)
-      out.emplace_back(name, Error{Errc::not_found, "there is no such interface", {}, {}});
+      out.emplace_back(name, Nothing{"no such interface"});
     else if (name == "addrs")
       out.emplace_back(name, list_value(found->addresses));
     else

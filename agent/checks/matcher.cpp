@@ -620,6 +620,7 @@ Answer Matcher::match(const Actual& actual) const {
     out.hint = error->hint;
     return out;
   }
+  if (const auto* nothing = std::get_if<Nothing>(&actual)) return root_->say(false, Value(nothing->why));
   return root_->match(std::get<Value>(actual));
 }
 

@@ -15,8 +15,12 @@ namespace converge::checks {
 struct Text {
   std::function<Status(const std::function<bool(std::string_view)>& take)> read;
 };
-/// What was seen of an attribute: a value, a text, or why neither can be told.
-using Actual = std::variant<spec::Value, Text, Error>;
+/// There is nothing to compare, and that is known: no matcher passes. "no answer: connection refused".
+struct Nothing {
+  std::string why;
+};
+/// What was seen of an attribute: a value, a text, nothing, or why it cannot be told.
+using Actual = std::variant<spec::Value, Text, Nothing, Error>;
 
 /// What a matcher says of a value.
 struct Answer {

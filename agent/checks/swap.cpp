@@ -52,7 +52,7 @@ Looked look(const Asked& asked, Context& context, const SystemView& view) {
     if (name == "active")
       out.emplace_back(name, Value(area.has_value()));
     else if (!area)
-      out.emplace_back(name, Error{Errc::not_found, "it is not in use", {}, {}});
+      out.emplace_back(name, Nothing{"not in use"});
     else
       out.emplace_back(name, Value(name == "size" ? area->size : name == "used" ? area->used : area->priority));
   }

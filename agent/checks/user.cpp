@@ -40,7 +40,7 @@ Looked look(const Asked& asked, Context& context, const SystemView& view) {
     if (name == "exists")
       out.emplace_back(name, Value(account->has_value()));
     else if (!*account)
-      out.emplace_back(name, Error{Errc::not_found, "there is no such user", {}, {}});
+      out.emplace_back(name, Nothing{"no such user"});
     else if (name == "uid")
       out.emplace_back(name, Value(std::int64_t{(*account)->uid}));
     else if (name == "gid")
