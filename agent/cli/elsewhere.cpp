@@ -90,18 +90,12 @@ class Fleet {
         reporter_(reporter),
         transport_(remote::ssh_transport(ssh_settings())),
         by_(who_and_where()) {
-    image_ = {remote::own_digest(), "/proc/self/exe", own_arch()};
+    image_ = remote::own_image();
     limits_.connect = std::chrono::seconds(options.connect_timeout);
     limits_.host = std::chrono::seconds(options.host_timeout);
   }
 
   FleetRun run() {
-    if (image_.digest.empty()) {
-      for (const std::string& host : hosts_)
-        failed(host, NoRun::refused, Error{Errc::io, "this program cannot be read, and so not be sent", {}, {}},
-               exit_failed);
-      return out_;
-    }
     remote::FleetOptions options{.parallel = options_.parallel};
     if (const auto serial = remote::Share::parse(options_.serial)) options.serial = *serial;
     if (const auto most = remote::Share::parse(options_.max_fail)) options.max_fail = *most;
@@ -131,7 +125,8 @@ class Fleet {
       order.become = reach.become;
     }
     order.password = password_;
-    order.run = {.by = by_,
+    order.run = {.run = id_,
+                 .by = by_,
                  .verb = verb_,
                  .diff = options_.diff,
                  .all = options_.verbose > 0 || options_.format == "json",
@@ -190,7 +185,7 @@ class Fleet {
   const Secret* password_;
   Reporter& reporter_;
   std::unique_ptr<remote::Transport> transport_;
-  std::string by_;
+  std::string id_ = remote::random_id(), by_;
   remote::AgentImage image_;
   remote::Limits limits_;
   std::mutex loading_;  // specs are evaluated by one thread at a time
@@ -266,11 +261,6 @@ remote::SshSettings ssh_settings() {
       return ask_secret(fmt::format("passphrase of {}: ", printable(key_file)));
     };
   return settings;
-}
-
-std::string own_arch() {
-  struct utsname here = {};
-  return uname(&here) == 0 ? here.machine : "";
 }
 
 int worse(int a, int b) {

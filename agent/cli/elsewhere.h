@@ -37,9 +37,6 @@ FleetRun run_elsewhere(const Options& options, Verb verb, Loaded& loaded, const 
 /// Asks a question on the terminal without showing the answer; nullopt without a terminal.
 std::optional<Secret> ask_secret(const std::string& question);
 
-/// This machine's architecture, as uname(2) has it.
-std::string own_arch();
-
 /// Of two exit codes, the one a run of several hosts ends with.
 int worse(int a, int b);
 

@@ -100,7 +100,7 @@ int facts_verb(const Options& options) {
   if (print_diagnostics(diagnostics) || !good) return exit_bad_input;
   catch_interrupts();
   const auto transport = remote::ssh_transport(ssh_settings());
-  const remote::AgentImage image{remote::own_digest(), "/proc/self/exe", own_arch()};
+  const remote::AgentImage image = remote::own_image();
   const remote::Limits limits{.connect = std::chrono::seconds(options.connect_timeout)};
   const auto left = remote::run_fleet(
       orders.size(), {.parallel = options.parallel},

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include <fstream>
 #include <future>
 #include <iterator>
+#include <vector>
 
 #include "core/digest.h"
 #include "engine/work.h"
@@ -161,12 +163,21 @@ void remove_old_agents(const fs::path& directory, const std::string& keep) {
     if (others[i].first < week_ago) fs::remove_all(others[i].second, failed);
 }
 
-}  // namespace
-
+/// Empty if it cannot be read.
 std::string own_digest() {
   std::ifstream file("/proc/self/exe", std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  return file && !bytes.empty() ? sha256_hex(bytes) : std::string();
+  std::vector<char> block(256U << 10U);
+  Digest digest(Digest::Kind::sha256);
+  while (file.read(block.data(), static_cast<std::streamsize>(block.size())) || file.gcount() > 0)
+    digest.add({block.data(), static_cast<std::size_t>(file.gcount())});
+  return file.eof() ? digest.hex() : std::string();
+}
+
+}  // namespace
+
+AgentImage own_image() {
+  struct utsname here = {};
+  return {std::async(std::launch::async, own_digest).share(), "/proc/self/exe", uname(&here) == 0 ? here.machine : ""};
 }
 
 int serve_agent(const std::string& nonce) {

@@ -2,6 +2,8 @@
 #pragma once
 #include <string>
 
+#include "remote/session.h"
+
 namespace converge::remote {
 
 /// Greets with `nonce`, tells the facts, and does the one run that is asked for, exactly as it would be done locally.
@@ -16,7 +18,7 @@ int serve_agent(const std::string& nonce);
 /// the newest two. Prints "CONVERGE1 NONCE installed", or what is wrong.
 int install_agent(const std::string& nonce, const std::string& digest);
 
-/// The digest and path of the running program; the digest is empty if it cannot be read.
-std::string own_digest();
+/// What nodes are given: the running program. Its digest is being made when this returns.
+AgentImage own_image();
 
 }  // namespace converge::remote

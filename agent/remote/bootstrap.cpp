@@ -1,6 +1,7 @@
 #include "remote/bootstrap.h"
 
 #include <fmt/core.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <array>
@@ -94,6 +95,14 @@ std::string last_line(const std::string& text) {
 
 }  // namespace
 
+std::string random_id() {
+  std::array<unsigned char, 16> bytes{};
+  (void)!getrandom(bytes.data(), bytes.size(), 0);  // 16 bytes are never given in part
+  std::string out;
+  for (const unsigned char byte : bytes) out += fmt::format("{:02x}", byte);
+  return out;
+}
+
 std::string start_command(const Start& start) {
   return as_command(start_script, fmt::format("{} {} {}", start.nonce, start.digest, word_of(start)));
 }
@@ -142,8 +151,9 @@ Error why_it_did_not_start(const std::string& errors, const std::string& output,
     if (says(errors, "a password is required") || says(errors, "Authentication required") ||
         says(errors, "Authorization required") || (says(errors, "password") && !with_password))
       return error(Errc::permission, fmt::format("{} asks for a password", become == Become::doas ? "doas" : "sudo"),
-                   become == Become::doas ? "add 'nopass' to its doas.conf, or use sudo with -K"
-                                          : "give it with -K, or allow NOPASSWD in its sudoers");
+                   become == Become::doas
+                       ? "add 'nopass' to its doas.conf, or use sudo with -K"
+                       : "give it with -K, or allow NOPASSWD in its sudoers (it asks those, too, who may not use it)");
   }
   if (says(errors, "Exec format error") || says(errors, "cannot execute binary"))
     return error(Errc::unsupported, "the host cannot run this program: it is made for another machine",

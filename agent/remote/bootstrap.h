@@ -19,6 +19,9 @@ struct Start {
   bool with_password = false;  // sudo asks for it, with password_prompt()
 };
 
+/// 32 hex digits that nobody can guess: a nonce, the name of a run.
+std::string random_id();
+
 /// Starts the agent if it is there, else says so: "CONVERGE1 NONCE absent KERNEL ARCH".
 std::string start_command(const Start& start);
 /// Takes the agent from standard input into the first directory, from the `skip`th on, where programs may be written

@@ -84,6 +84,7 @@ std::vector<std::size_t> run_fleet(std::size_t hosts, const FleetOptions& option
         const std::size_t host = next++;
         if (host >= end) return;
         HostEnd ended = work(host, [&](News news) { events.put({host, std::move(news)}); });
+        const auto farewell = std::move(ended.farewell);  // takes its time when the end has been told
         events.put({host, std::move(ended)});
       }
     };

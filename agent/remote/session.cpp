@@ -1,7 +1,6 @@
 #include "remote/session.h"
 
 #include <fmt/core.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <array>
@@ -15,22 +14,35 @@ namespace {
 
 constexpr auto slice = std::chrono::milliseconds(100);  // how soon an interrupt is seen
 constexpr auto say_alive_after = std::chrono::seconds(10);
+constexpr auto farewell_limit = std::chrono::seconds(1);
 constexpr std::size_t errors_kept = 4096;
 constexpr std::size_t host_output_limit = 64U << 20U;  // of one run; it is told as it comes, not kept
 constexpr std::size_t items_in_a_frame = 64;
-
-std::string random_hex() {
-  std::array<unsigned char, 16> bytes{};
-  (void)!getrandom(bytes.data(), bytes.size(), 0);
-  std::string out;
-  for (const unsigned char byte : bytes) out += fmt::format("{:02x}", byte);
-  return out;
-}
 
 /// Thrown and caught in this file: a host ends in one of many places, and always the same way.
 struct Over {
   NoRun why;
   Error error;
+};
+
+/// A connection that is closed too early takes our last word with it, and the agent would think it had lost us: it is
+/// closed when the agent has heard it and gone, or after a moment.
+class Farewell {
+ public:
+  Farewell(std::unique_ptr<Connection> connection, std::unique_ptr<Process> process)
+      : connection_(std::move(connection)), process_(std::move(process)) {}
+  ~Farewell() {
+    (void)process_->close_input();
+    const Deadline deadline = Clock::now() + farewell_limit;
+    for (auto chunk = process_->read(deadline); chunk && chunk->from != Chunk::From::end;)
+      chunk = process_->read(deadline);
+  }
+  Farewell(const Farewell&) = delete;
+  Farewell& operator=(const Farewell&) = delete;
+
+ private:
+  std::unique_ptr<Connection> connection_;
+  std::unique_ptr<Process> process_;  // last: it goes before its connection
 };
 
 class Session {
@@ -50,7 +62,7 @@ class Session {
       connect();
       begin();
       if (order_.facts_only) {
-        (void)process_->write(frame(encode(FromController(Bye{}))), within(slice));
+        say_bye();
         end_.tally = Tally{};
       } else {
         give_order();
@@ -60,8 +72,8 @@ class Session {
       end_.why = over.why;
       end_.error = std::move(over.error);
     }
-    process_.reset();
     if (connection_) end_.traffic = connection_->traffic();
+    if (bye_said_) end_.farewell = std::make_shared<Farewell>(std::move(connection_), std::move(process_));
     end_.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begun_);
     return std::move(end_);
   }
@@ -81,11 +93,13 @@ class Session {
 
   /// The agent runs and has said hello.
   void begin() {
-    Start start{random_hex(), image_.digest, order_.become, false};
+    if (digest_ = image_.digest.get(); digest_.empty())
+      throw Over{NoRun::unreachable, Error{Errc::io, "this program cannot be read, and so not be sent", {}, {}}};
+    Start start{random_id(), digest_, order_.become, false};
     std::string said = greet(start);
     if (said.starts_with("absent ")) {
       upload(said.substr(7));
-      start.nonce = random_hex();
+      start.nonce = random_id();
       said = greet(start);
     }
     if (said == "nobecome")
@@ -115,7 +129,7 @@ class Session {
                                 said.error().message.find("asks for a password") != std::string::npos;
     if (!needs_password) throw Over{NoRun::unreachable, std::move(said).error()};
     start.with_password = true;
-    start.nonce = random_hex();
+    start.nonce = random_id();
     said = try_to_greet(start);
     if (said) return std::move(*said);
     throw Over{NoRun::unreachable, std::move(said).error()};
@@ -170,13 +184,8 @@ class Session {
                                            {},
                                            "nothing was uploaded; use a controller that was built for it"}};
     tell_(Doing{"uploading the agent"});
-    std::ifstream file(image_.path, std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-    if (!file || bytes.empty())
-      throw Over{NoRun::unreachable,
-                 Error{Errc::io, fmt::format("cannot read '{}' to upload it", image_.path), {}, {}}};
     for (int skip = 0; skip < 4; ++skip)
-      if (install(bytes, skip)) return;
+      if (install(skip)) return;
     throw Over{NoRun::unreachable, Error{Errc::no_space,
                                          "no directory of the host has room for the agent",
                                          {},
@@ -184,14 +193,14 @@ class Session {
   }
 
   /// @return false if the directory after `skip` others was full: there may be another.
-  bool install(const std::string& bytes, int skip) {
-    const Start start{random_hex(), image_.digest};
+  bool install(int skip) {
+    const Start start{random_id(), digest_};
     const Deadline deadline = within(limits_.upload);
     auto process = connection_->run(install_command(start, skip), deadline);
     if (!process) throw Over{NoRun::unreachable, std::move(process).error()};
     process_ = std::move(*process);
     // It may have stopped listening, with a reason that is read next.
-    if (process_->write(bytes, deadline)) (void)process_->close_input();
+    if (send_program(deadline)) (void)process_->close_input();
     Greeting greeting(start.nonce);
     std::string errors, output;
     while (true) {
@@ -215,6 +224,15 @@ class Session {
     }
   }
 
+  Status send_program(Deadline deadline) {
+    std::ifstream file(image_.path, std::ios::binary);
+    std::vector<char> block(64U << 10U);
+    while (file.read(block.data(), static_cast<std::streamsize>(block.size())) || file.gcount() > 0)
+      if (auto written = process_->write({block.data(), static_cast<std::size_t>(file.gcount())}, deadline); !written)
+        return written;
+    return ok();  // what is missing, the node finds: it knows the digest
+  }
+
   bool installed(const std::string& said) {
     if (said == "installed") {
       end_.uploaded = true;
@@ -229,7 +247,7 @@ class Session {
                                    shown.substr(std::min<std::size_t>(7, shown.size()))),
                        {},
                        "make one of these writable and executable, or put the program at /var/lib/converge/bin/" +
-                           image_.digest + "/converge"}};
+                           digest_ + "/converge"}};
     if (said == "damaged")
       throw Over{
           NoRun::unreachable,
@@ -242,7 +260,7 @@ class Session {
     auto items = order_.items(end_.hello->facts);
     if (!items) throw Over{NoRun::refused, std::move(items).error()};
     RunOrder run = order_.run;
-    run.digest = image_.digest;
+    run.digest = digest_;
     run.collected = end_.hello->left ? end_.hello->left->run : "";
     std::string bytes;
     for (std::size_t i = 0; i < items->size(); i += items_in_a_frame) {
@@ -270,10 +288,10 @@ class Session {
         tell_(std::move(*step));
       } else if (auto* end = std::get_if<End>(&message)) {
         end_.tally = end->tally;
-        (void)process_->write(frame(encode(FromController(Bye{}))), Clock::now() + std::chrono::seconds(5));
+        say_bye();
         return;
       } else if (auto* refused = std::get_if<Refused>(&message)) {
-        (void)process_->write(frame(encode(FromController(Bye{}))), Clock::now() + std::chrono::seconds(5));
+        say_bye();
         end_.mistakes = std::move(refused->mistakes);
         throw Over{refused->why == Refused::Why::busy ? NoRun::busy : NoRun::refused,
                    refused->error ? std::move(*refused->error)
@@ -282,6 +300,11 @@ class Session {
         throw Over{NoRun::lost, Error{Errc::unparsable, "the agent says hello twice", {}, {}}};
       }
     }
+  }
+
+  void say_bye() {
+    if (auto said = process_->write(frame(encode(FromController(Bye{}))), Clock::now() + farewell_limit); !said) return;
+    bye_said_ = true;
   }
 
   /// The next message; news of how it goes wrong are the end of the host.
@@ -360,10 +383,11 @@ class Session {
   std::unique_ptr<Connection> connection_;
   std::unique_ptr<Process> process_;
   FrameReader reader_{from_agent_limit};
+  std::string digest_;
   std::size_t received_ = 0;
   std::string last_words_;
   Clock::time_point spoke_ = begun_;
-  bool stop_sent_ = false;
+  bool stop_sent_ = false, bye_said_ = false;
   HostEnd end_;
 };
 

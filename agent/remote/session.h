@@ -1,6 +1,8 @@
 // One host, from connecting to the end of its run.
 #pragma once
 #include <functional>
+#include <future>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -14,11 +16,11 @@
 
 namespace converge::remote {
 
-/// The program nodes run: our own.
+/// The program nodes run: our own. Copies may be used by several threads.
 struct AgentImage {
-  std::string digest;  // SHA-256, hex
-  std::string path;    // read when a node has none yet
-  std::string arch;    // as uname(2) has it: only such nodes can run it
+  std::shared_future<std::string> digest;  // SHA-256, hex; made while hosts are being reached; empty: not readable
+  std::string path;                        // read when a node has none yet
+  std::string arch;                        // as uname(2) has it: only such nodes can run it
 };
 
 struct Limits {
@@ -53,6 +55,7 @@ struct HostEnd {
   std::chrono::microseconds took{0};
   Traffic traffic;
   bool uploaded = false;
+  std::shared_ptr<void> farewell;  // what is still said to the host: destroyed when there is time to wait for it
 };
 
 /// Asked while waiting: how urgently to stop. 1: after the resource in hand. Nothing new is begun on a host that was

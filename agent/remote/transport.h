@@ -19,9 +19,9 @@ using Deadline = Clock::time_point;
 
 /// Where a host is. What is empty is decided by ssh_config(5) and its defaults.
 struct Target {
-  std::string host;                         // its name in the inventory, for messages
-  std::string address;                      // a name, an alias of ssh_config(5), or an address
-  std::uint16_t port = 0;                   // 0: not said
+  std::string host;        // its name in the inventory, for messages
+  std::string address;     // a name, an alias of ssh_config(5), or an address
+  std::uint16_t port = 0;  // 0: not said
   std::string user;
   std::vector<std::string> identity_files;  // tried before those of ssh_config(5)
 };
@@ -45,7 +45,8 @@ class Process {
   /// Waits for output. Errc::timeout when the deadline passes (nothing is lost, ask again); Errc::io when the
   /// connection is gone. Once the end was told, it is told again.
   virtual Result<Chunk> read(Deadline deadline) = 0;
-  /// Writes all of `bytes` to its standard input. Errc::timeout, or Errc::io when the connection or the program is gone.
+  /// Writes all of `bytes` to its standard input. Errc::timeout, or Errc::io when the connection or the program is
+  /// gone.
   virtual Status write(std::string_view bytes, Deadline deadline) = 0;
   /// Its standard input ends here.
   virtual Status close_input() = 0;
