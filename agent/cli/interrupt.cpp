@@ -4,18 +4,21 @@
 
 #include <atomic>
 #include <csignal>
+#include <string_view>
 
 #include "cli/options.h"
 
 namespace converge::cli {
 namespace {
 
-// The one thing a signal handler may do: say that it was here.
+// A signal handler may do little more than say that it was here.
 std::atomic<int> count{0};
 static_assert(std::atomic<int>::is_always_lock_free);
 
 void on_interrupt(int /*signal*/) {
   if (count.fetch_add(1) > 0) _exit(exit_interrupted);
+  constexpr std::string_view said = "\ninterrupted: what is in hand is finished; once more stops at once\n";
+  (void)!write(STDERR_FILENO, said.data(), said.size());
 }
 
 }  // namespace

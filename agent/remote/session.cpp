@@ -145,7 +145,7 @@ class Session {
     std::string errors, output;
     bool password_given = false;
     while (true) {
-      auto chunk = read_chunk(deadline, NoRun::unreachable, "the agent to start");
+      auto chunk = read_chunk(deadline, NoRun::unreachable, "the agent was started");
       if (chunk.from == Chunk::From::end)
         return why_it_did_not_start(errors, output, process_->ending(), start.become, start.with_password);
       if (chunk.from == Chunk::From::out) {
@@ -204,7 +204,7 @@ class Session {
     Greeting greeting(start.nonce);
     std::string errors, output;
     while (true) {
-      auto chunk = read_chunk(deadline, NoRun::unreachable, "the upload of the agent");
+      auto chunk = read_chunk(deadline, NoRun::unreachable, "the agent was uploaded");
       if (chunk.from == Chunk::From::end) {
         if (errors.find("No space left") != std::string::npos || errors.find("quota") != std::string::npos)
           return false;
@@ -317,7 +317,7 @@ class Session {
         if (!message) throw Over{why, std::move(message).error().during("listening to the agent")};
         return std::move(*message);
       }
-      const Chunk chunk = read_chunk(deadline, why, "the agent");
+      const Chunk chunk = read_chunk(deadline, why, why == NoRun::lost ? "the run went on" : "the agent greeted");
       if (chunk.from == Chunk::From::end) throw Over{why, ended_early()};
       if (chunk.from == Chunk::From::err) {  // stray words of programs: not part of the run
         last_words_ = (last_words_ + chunk.bytes);
@@ -342,7 +342,8 @@ class Session {
   }
 
   /// Waits for bytes in slices, so that interrupts are passed on and the agent hears that we are alive.
-  Chunk read_chunk(Deadline deadline, NoRun why, const char* of_what) {
+  Chunk read_chunk(Deadline deadline, NoRun why, const char* meanwhile) {
+    const auto begun = Clock::now();
     const Deadline silence = std::min(deadline, Clock::now() + limits_.silence);
     while (true) {
       auto chunk = process_->read(std::min(silence, Clock::now() + slice));
@@ -353,7 +354,11 @@ class Session {
         const bool at_all = now >= last_moment_;
         throw Over{why, Error{Errc::timeout,
                               at_all ? "the host took longer than --host-timeout allows"
-                                     : fmt::format("nothing was heard of {} for too long", of_what),
+                                     : fmt::format("the host was silent for {} seconds while {}",
+                                                   std::chrono::duration_cast<std::chrono::seconds>(
+                                                       now - begun + std::chrono::milliseconds(500))
+                                                       .count(),
+                                                   meanwhile),
                               {},
                               why == NoRun::lost ? "it finishes the resource in hand by itself; run it again" : ""}};
       }

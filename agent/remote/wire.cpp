@@ -201,7 +201,7 @@ LeftRun left_run(const Json& json) {
   const auto verb = key_of(verbs, text(json, "verb"));
   const auto tally = tally_from(member(json, "counts"));
   const Json& steps = member(json, "steps");
-  require(verb.has_value() && tally.has_value() && steps.is_array());
+  require(!left.run.empty() && verb.has_value() && tally.has_value() && steps.is_array());
   left.verb = *verb;
   left.tally = *tally;
   left.tally.interrupted = flag(json, "interrupted");
