@@ -337,7 +337,7 @@ std::vector<InstalledPackage> PackageReader::finish() {
 struct Context::Tables {
   std::optional<Result<std::vector<Account>>> accounts;
   std::optional<Result<std::vector<GroupEntry>>> groups;
-  std::optional<Result<std::vector<Socket>>> sockets;
+  std::optional<Result<std::vector<Socket>>> tcp, udp;
   std::optional<Result<std::vector<Mount>>> mounts;
   std::optional<Result<std::set<std::string>>> processes;
   std::optional<Result<Packages>> packages;
@@ -420,12 +420,19 @@ const Result<std::vector<GroupEntry>>& Context::groups(const SystemView& view) {
   });
 }
 
-const Result<std::vector<Socket>>& Context::sockets(const SystemView& view) {
-  return once(tables_->sockets, [&]() -> Result<std::vector<Socket>> {
+const Result<std::vector<Socket>>& Context::sockets(const SystemView& view, bool udp) {
+  return once(udp ? tables_->udp : tables_->tcp, [&]() -> Result<std::vector<Socket>> {
     std::vector<Socket> all;
-    for (const char* protocol : {"tcp", "tcp6", "udp", "udp6"}) {
+    if (!udp) {
+      if (const auto listeners = view.tcp_listeners()) {
+        for (const Listener& each : *listeners)
+          all.push_back({each.ipv6 ? "tcp6" : "tcp", each.address, each.port, true});
+        return all;
+      }
+    }
+    for (const std::string protocol : {udp ? "udp" : "tcp", udp ? "udp6" : "tcp6"}) {
       // Without IPv6 there is no tcp6; without tcp there is no /proc.
-      auto text = text_at(view, fmt::format("/proc/net/{}", protocol), std::string_view(protocol) == "tcp");
+      auto text = text_at(view, fmt::format("/proc/net/{}", protocol), !protocol.ends_with('6'));
       if (!text) return std::move(text).error();
       auto some = parse_sockets(protocol, *text);
       all.insert(all.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));

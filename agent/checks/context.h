@@ -79,7 +79,7 @@ class Context {
   // Each is read at its first use.
   const Result<std::vector<Account>>& accounts(const SystemView& view);
   const Result<std::vector<GroupEntry>>& groups(const SystemView& view);
-  const Result<std::vector<Socket>>& sockets(const SystemView& view);
+  const Result<std::vector<Socket>>& sockets(const SystemView& view, bool udp);  // of TCP, or of UDP
   const Result<std::vector<Mount>>& mounts(const SystemView& view);
   const Result<std::set<std::string>>& processes(const SystemView& view);         // by comm
   const Result<std::vector<InstalledPackage>>& packages(const SystemView& view);  // sorted by name

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "checks/glob.h"
 #include "core/text.h"
 #include "spec/yaml.h"
 
@@ -82,22 +83,6 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   }
   std::vector<Open> open_;
 };
-
-/// `*` any run, `?` one byte, `\` the next byte itself.
-bool matches_glob(std::string_view text, std::string_view glob) {
-  if (glob.empty()) return text.empty();
-  if (glob.front() == '*') {
-    for (std::size_t i = 0; i <= text.size(); ++i)
-      if (matches_glob(text.substr(i), glob.substr(1))) return true;
-    return false;
-  }
-  if (text.empty()) return false;
-  if (glob.front() == '\\' && glob.size() > 1)
-    glob.remove_prefix(1);
-  else if (glob.front() == '?')
-    return matches_glob(text.substr(1), glob.substr(1));
-  return text.front() == glob.front() && matches_glob(text.substr(1), glob.substr(1));
-}
 
 /// One step of a path.
 struct Step {
@@ -226,7 +211,7 @@ Result<bool> fits(const Value& element, std::string_view query, int depth) {
   const Value right = literal ? literal->value() : Value(wanted);
   if (sign == "%" || sign == "!%") {
     const bool same =
-        left->string() != nullptr && right.string() != nullptr && matches_glob(*left->string(), *right.string());
+        left->string() != nullptr && right.string() != nullptr && matches_glob(*left->string(), *right.string(), false);
     return same == (sign == "%");
   }
   const auto compared = order(*left, right);
@@ -324,7 +309,7 @@ Found walk(const Value& value, const std::vector<Step>& steps, std::size_t at, i
   if (map == nullptr) return std::optional<Value>();
   const std::string name = unescaped(step.text);
   for (const Entry& entry : *map)
-    if (step.wild ? matches_glob(entry.key, step.text) : entry.key == name)
+    if (step.wild ? matches_glob(entry.key, step.text, false) : entry.key == name)
       return walk(entry.value, steps, at + 1, depth + 1);
   return std::optional<Value>();
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 
+#include "checks/glob.h"
 #include "checks/template_functions.h"
 #include "core/text.h"
 #include "spec/yaml.h"
@@ -180,38 +181,6 @@ std::string directory_of(const std::string& path) {
 std::string beside(const std::string& directory, const std::string& path) {
   if (path.starts_with('/') || directory.empty()) return path;
   return directory.ends_with('/') ? directory + path : directory + "/" + path;
-}
-
-/// Go's filepath.Match: * and ? do not match a '/', [a-z] and [^a-z], `\`.
-bool matches_glob(std::string_view name, std::string_view glob) {
-  if (glob.empty()) return name.empty();
-  const char c = glob.front();
-  if (c == '*') {
-    for (std::size_t i = 0; i <= name.size(); ++i)
-      if (matches_glob(name.substr(i), glob.substr(1))) return true;
-    return false;
-  }
-  if (name.empty()) return false;
-  if (c == '?') return matches_glob(name.substr(1), glob.substr(1));
-  if (c == '[') {
-    const auto end = glob.find(']', 2);
-    if (end == std::string_view::npos) return false;
-    auto set = glob.substr(1, end - 1);
-    const bool inverted = set.starts_with('^');
-    if (inverted) set.remove_prefix(1);
-    bool in = false;
-    for (std::size_t i = 0; i < set.size(); ++i) {
-      if (i + 2 < set.size() && set[i + 1] == '-') {
-        in = in || (name.front() >= set[i] && name.front() <= set[i + 2]);
-        i += 2;
-      } else {
-        in = in || name.front() == set[i];
-      }
-    }
-    return in != inverted && matches_glob(name.substr(1), glob.substr(end + 1));
-  }
-  const bool escaped = c == '\\' && glob.size() > 1;
-  return name.front() == (escaped ? glob[1] : c) && matches_glob(name.substr(1), glob.substr(escaped ? 2 : 1));
 }
 
 // ---- reading

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "checks/glob.h"
 #include "checks/looking.h"
 
 namespace converge::checks {
@@ -15,17 +16,6 @@ constexpr Attribute attributes[] = {
     {"installed", Kind::boolean, true, "", "whether it is installed", true},
     {"versions", Kind::list, true, "", "the versions that are installed", false, "version"},
 };
-
-bool matches(std::string_view name, std::string_view glob) {
-  if (glob.empty()) return name.empty();
-  if (glob.front() == '*') {
-    for (std::size_t i = 0; i <= name.size(); ++i)
-      if (matches(name.substr(i), glob.substr(1))) return true;
-    return false;
-  }
-  return !name.empty() && (glob.front() == '?' || glob.front() == name.front()) &&
-         matches(name.substr(1), glob.substr(1));
-}
 
 Looked look(const Asked& asked, Context& context, const SystemView& view) {
   const auto& all = context.packages(view);
@@ -41,7 +31,7 @@ Looked look(const Asked& asked, Context& context, const SystemView& view) {
   bool installed = false;
   if (wanted.find_first_of("*?") != std::string::npos) {
     for (const auto& package : *all) {
-      if (!matches(package.name, wanted)) continue;
+      if (!matches_glob(package.name, wanted)) continue;
       installed = true;
       take(package);
     }

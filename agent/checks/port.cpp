@@ -43,7 +43,7 @@ Status accept(const Asked& asked) {
 Looked look(const Asked& asked, Context& context, const SystemView& view) {
   const auto wanted = parse(asked.subject());
   if (!wanted) return all_unknown(asked, wanted.error());
-  const auto& sockets = context.sockets(view);
+  const auto& sockets = context.sockets(view, wanted->protocol.starts_with("udp"));
   if (!sockets) return all_unknown(asked, sockets.error());
   std::vector<std::string> addresses;
   for (const Socket& socket : *sockets) {

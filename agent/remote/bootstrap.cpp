@@ -25,7 +25,7 @@ DIRECTORIES
 for d do
   f=$d/$s/converge
   [ -f "$f" ] && [ -x "$f" ] || continue
-  [ -O "$f" ] || [ -O / ] || [ "$d" = /var/lib/converge/bin ] || continue
+  [ "$d" = /var/lib/converge/bin ] || { [ -O "$d" ] && [ ! -L "$d" ] && [ -O "$f" ]; } || continue
   if [ $b != no ] && [ "$(id -u)" = 0 ]; then b=no; fi
   if [ $b = automatic ]; then
     if command -v sudo >/dev/null 2>&1; then b=sudo; elif command -v doas >/dev/null 2>&1; then b=doas; fi
@@ -116,8 +116,10 @@ std::string password_prompt(const std::string& nonce) { return fmt::format("[con
 Greeting::Greeting(const std::string& nonce) : wanted_(fmt::format("{} {} ", greeting, nonce)) {}
 
 Result<std::optional<std::string>> Greeting::add(std::string_view bytes) {
+  const std::size_t searched = buffer_.size() - std::min(buffer_.size(), wanted_.size());
   buffer_ += bytes;
-  const std::size_t at = buffer_.find(wanted_);
+  if (at_ == std::string::npos) at_ = buffer_.find(wanted_, searched);
+  const std::size_t at = at_;
   if (at == std::string::npos) {
     if (buffer_.size() > noise_limit)
       return Error{Errc::too_big, "the host says other things than the agent's greeting", {}, {}};

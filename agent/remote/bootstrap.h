@@ -42,6 +42,7 @@ class Greeting {
 
  private:
   std::string wanted_, buffer_;
+  std::size_t at_ = std::string::npos;  // of wanted_ in buffer_
 };
 
 /// Why an agent did not start, from what the node said instead: a password is needed or wrong, the user may not become

@@ -16,6 +16,7 @@ constexpr auto slice = std::chrono::milliseconds(100);  // how soon an interrupt
 constexpr auto say_alive_after = std::chrono::seconds(10);
 constexpr auto farewell_limit = std::chrono::seconds(1);
 constexpr std::size_t errors_kept = 4096;
+constexpr std::size_t noise_kept = 64U << 10U;         // a prompt may come after a long lecture
 constexpr std::size_t host_output_limit = 64U << 20U;  // of one run; it is told as it comes, not kept
 constexpr std::size_t items_in_a_frame = 64;
 
@@ -34,8 +35,10 @@ class Farewell {
   ~Farewell() {
     (void)process_->close_input();
     const Deadline deadline = Clock::now() + farewell_limit;
-    for (auto chunk = process_->read(deadline); chunk && chunk->from != Chunk::From::end;)
-      chunk = process_->read(deadline);
+    while (Clock::now() < deadline) {  // it may go on saying things
+      const auto chunk = process_->read(deadline);
+      if (!chunk || chunk->from == Chunk::From::end) return;
+    }
   }
   Farewell(const Farewell&) = delete;
   Farewell& operator=(const Farewell&) = delete;
@@ -156,7 +159,7 @@ class Session {
         reader_.add(greeting.take_rest());
         return std::move(**said);
       }
-      if (errors.size() < errors_kept) errors += chunk.bytes;
+      if (errors.size() < noise_kept) errors += chunk.bytes;
       if (!start.with_password) continue;
       const std::size_t prompts = count(errors, password_prompt(start.nonce));
       if (prompts > 1 || (prompts == 1 && errors.find("Sorry, try again") != std::string::npos))
@@ -238,13 +241,16 @@ class Session {
       end_.uploaded = true;
       return true;
     }
-    if (said.starts_with("full ")) return false;
     const std::string shown = printable(said.substr(0, 400));
+    if (said.starts_with("full ")) {
+      full_ += fmt::format(" {}: full;", shown.substr(5));
+      return false;
+    }
     if (said.starts_with("nowhere"))
       throw Over{NoRun::unreachable,
-                 Error{Errc::read_only,
-                       fmt::format("the host has no directory where the agent can be kept and run:{}",
-                                   shown.substr(std::min<std::size_t>(7, shown.size()))),
+                 Error{full_.empty() ? Errc::read_only : Errc::no_space,
+                       fmt::format("the host has no directory where the agent can be kept and run:{}{}", full_,
+                                   shown.substr(7)),
                        {},
                        "make one of these writable and executable, or put the program at /var/lib/converge/bin/" +
                            digest_ + "/converge"}};
@@ -281,7 +287,6 @@ class Session {
     while (true) {
       FromAgent message = next(std::min(last_moment_, news_by), NoRun::lost);
       if (std::holds_alternative<Alive>(message)) continue;
-      news_by = Clock::now() + limits_.step;
       if (auto* doing = std::get_if<Doing>(&message)) {
         tell_(std::move(*doing));
       } else if (auto* step = std::get_if<Step>(&message)) {
@@ -299,6 +304,7 @@ class Session {
       } else {
         throw Over{NoRun::lost, Error{Errc::unparsable, "the agent says hello twice", {}, {}}};
       }
+      news_by = Clock::now() + limits_.step;  // after it was told: a slow listener is no fault of the host
     }
   }
 
@@ -346,10 +352,7 @@ class Session {
     const auto begun = Clock::now();
     const Deadline silence = std::min(deadline, Clock::now() + limits_.silence);
     while (true) {
-      auto chunk = process_->read(std::min(silence, Clock::now() + slice));
-      if (chunk) return std::move(*chunk);
-      if (chunk.error().code != Errc::timeout) throw Over{why, std::move(chunk).error()};
-      const Deadline now = Clock::now();
+      const Deadline now = Clock::now();  // looked at before each chunk: a host that never pauses must not win
       if (now >= silence) {
         const bool at_all = now >= last_moment_;
         throw Over{why, Error{Errc::timeout,
@@ -374,6 +377,9 @@ class Session {
             !written)
           throw Over{why, std::move(written).error()};
       }
+      auto chunk = process_->read(std::min(silence, now + slice));
+      if (chunk) return std::move(*chunk);
+      if (chunk.error().code != Errc::timeout) throw Over{why, std::move(chunk).error()};
     }
   }
 
@@ -390,7 +396,7 @@ class Session {
   FrameReader reader_{from_agent_limit};
   std::string digest_;
   std::size_t received_ = 0;
-  std::string last_words_;
+  std::string last_words_, full_;
   Clock::time_point spoke_ = begun_;
   bool stop_sent_ = false, bye_said_ = false;
   HostEnd end_;

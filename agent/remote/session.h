@@ -24,10 +24,11 @@ struct AgentImage {
 };
 
 struct Limits {
-  std::chrono::seconds connect{10}, handshake{15}, upload{300};
-  std::chrono::seconds silence{90};  // without even an "alive"
-  std::chrono::seconds step{3600};   // without news of the run, however alive
-  std::chrono::seconds host{0};      // for everything on a host; 0: no limit
+  using Time = std::chrono::milliseconds;
+  Time connect = std::chrono::seconds(10), handshake = std::chrono::seconds(15), upload = std::chrono::minutes(5);
+  Time silence = std::chrono::seconds(90);  // without even an "alive"
+  Time step = std::chrono::hours(1);        // without news of the run, however alive
+  Time host{0};                             // for everything on a host; 0: no limit
 };
 
 /// What is wanted of a host.

@@ -96,6 +96,7 @@ bool flag(const Json& json, const char* key) {
 }
 std::int64_t number(const Json& json) {
   require(json.is_number_integer());
+  require(!json.is_number_unsigned() || json.get<std::uint64_t>() <= INT64_MAX);
   return json.get<std::int64_t>();
 }
 std::int64_t number(const Json& json, const char* key) { return number(member(json, key)); }
@@ -350,10 +351,12 @@ FromController from_controller(const Json& json, Sources& sources) {
   return out;
 }
 
-/// Depth is measured before anything is built: what reads a value calls itself once a level.
-bool too_deep(std::string_view json) {
+/// Depth is measured before anything is built: what reads a value calls itself once a level. So is the number of keys
+/// of each object: what builds one compares each key with all before it.
+bool too_rich(std::string_view json) {
   int depth = 0;
   bool in_text = false;
+  std::array<int, json_depth_limit + 1> keys{};
   for (std::size_t i = 0; i < json.size(); ++i) {
     const char c = json[i];
     if (in_text) {
@@ -363,8 +366,11 @@ bool too_deep(std::string_view json) {
       in_text = true;
     } else if (c == '[' || c == '{') {
       if (++depth > json_depth_limit) return true;
+      keys[static_cast<std::size_t>(depth)] = 0;
     } else if (c == ']' || c == '}') {
-      --depth;
+      if (--depth < 0) return true;
+    } else if (c == ':') {
+      if (++keys[static_cast<std::size_t>(depth)] > json_keys_limit) return true;
     }
   }
   return false;
@@ -373,7 +379,7 @@ bool too_deep(std::string_view json) {
 template <class Message, class Read>
 Result<Message> decode(std::string_view payload, Read&& read) {
   const auto bad = [](const char* why) { return Error{Errc::unparsable, fmt::format("a message {}", why), {}, {}}; };
-  if (too_deep(payload)) return bad("is nested too deep");
+  if (too_rich(payload)) return bad("is nested too deep, or has too many keys");
   try {
     const Json json = Json::parse(payload, nullptr, false);
     if (json.is_discarded()) return bad("is no JSON");

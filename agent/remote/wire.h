@@ -27,6 +27,7 @@ constexpr std::string_view greeting = "CONVERGE1";
 constexpr std::size_t from_agent_limit = 1U << 20U;        // bytes of one payload
 constexpr std::size_t from_controller_limit = 32U << 20U;  // an item may hold a whole file
 constexpr int json_depth_limit = 256;
+constexpr int json_keys_limit = 64;  // of one object
 
 /// `payload` as a frame.
 std::string frame(std::string_view payload);

@@ -43,9 +43,10 @@ class Members {
   }
   std::int64_t number(const char* key) {
     const Json* value = at(key);
-    if (value != nullptr && value->is_number_integer()) return value->get<std::int64_t>();
-    ok_ = false;
-    return 0;
+    const bool good = value != nullptr && value->is_number_integer() &&
+                      (!value->is_number_unsigned() || value->get<std::uint64_t>() <= INT64_MAX);
+    ok_ = ok_ && good;
+    return good ? value->get<std::int64_t>() : 0;
   }
 
  private:

@@ -101,6 +101,34 @@ class Channel {
   ares_channel channel_ = nullptr;
 };
 
+/// Adds `host` if it is an address, or this host's own name for itself (RFC 6761), which no server need be asked for.
+std::vector<Endpoint> known_already(const std::string& host, std::uint16_t port, int family) {
+  std::vector<Endpoint> out;
+  const std::string name = lower(host.ends_with('.') ? host.substr(0, host.size() - 1) : host);
+  const bool local = name == "localhost" || name.ends_with(".localhost");
+  sockaddr_in four = {};
+  four.sin_family = AF_INET;
+  four.sin_port = htons(port);
+  four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  sockaddr_in6 six = {};
+  six.sin6_family = AF_INET6;
+  six.sin6_port = htons(port);
+  six.sin6_addr = in6addr_loopback;
+  const auto add = [&](const auto& address, int its_family) {
+    if (family != AF_UNSPEC && family != its_family) return;
+    Endpoint endpoint;
+    endpoint.family = its_family;
+    endpoint.size = sizeof address;
+    std::memcpy(&endpoint.address, &address, sizeof address);
+    out.push_back(endpoint);
+  };
+  if (local || ::inet_pton(AF_INET, host.c_str(), &four.sin_addr) == 1) add(four, AF_INET);
+  if (local || ::inet_pton(AF_INET6, host.c_str(), &six.sin6_addr) == 1) add(six, AF_INET6);
+  return out;
+}
+
+bool is_known_already(const std::string& host) { return !known_already(host, 0, AF_UNSPEC).empty(); }
+
 bool says_none(int status) {
   return status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_ENONAME || status == ARES_EBADNAME;
 }
@@ -258,6 +286,7 @@ Result<std::vector<std::string>> records_of(std::string_view bytes, std::uint16_
 
 Result<std::vector<Endpoint>> resolve_host(const std::string& host, std::uint16_t port, int family,
                                            std::chrono::milliseconds timeout) {
+  if (is_known_already(host)) return known_already(host, port, family);
   Channel channel;
   if (auto opened = channel.open(timeout, {}); !opened) return std::move(opened).error();
   struct Found {

@@ -1,6 +1,9 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <ifaddrs.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -44,6 +47,41 @@ std::string cidr(const ifaddrs& entry) {
   return fmt::format("{}/{}", text.data(), prefix);
 }
 
+/// Appends the listening TCP sockets of `family`. A kernel without the module, or a sandbox, does not answer.
+Status ask_listeners(int family, std::vector<Listener>& out) {
+  const auto cannot = [] { return Error{Errc::unsupported, "the kernel does not list sockets by sock_diag", {}, {}}; };
+  const Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+  if (!fd) return cannot();
+  struct {
+    nlmsghdr header;
+    inet_diag_req_v2 request;
+  } message = {};
+  message.header.nlmsg_len = sizeof message;
+  message.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+  message.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  message.request.sdiag_family = static_cast<std::uint8_t>(family);
+  message.request.sdiag_protocol = IPPROTO_TCP;
+  message.request.idiag_states = 1U << 10U;  // TCP_LISTEN
+  if (::send(fd.get(), &message, sizeof message, 0) != static_cast<ssize_t>(sizeof message)) return cannot();
+  alignas(nlmsghdr) std::array<char, 32768> buffer;
+  for (;;) {
+    const ssize_t n = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return cannot();
+    auto left = static_cast<unsigned>(n);
+    for (const auto* each = reinterpret_cast<const nlmsghdr*>(buffer.data()); NLMSG_OK(each, left);
+         each = NLMSG_NEXT(each, left)) {
+      if (each->nlmsg_type == NLMSG_DONE) return ok();
+      if (each->nlmsg_type != SOCK_DIAG_BY_FAMILY || each->nlmsg_len < NLMSG_LENGTH(sizeof(inet_diag_msg)))
+        return cannot();
+      const auto* found = static_cast<const inet_diag_msg*>(NLMSG_DATA(each));
+      std::array<char, INET6_ADDRSTRLEN> text = {};
+      if (::inet_ntop(family, found->id.idiag_src, text.data(), text.size()) == nullptr) continue;
+      out.push_back({family == AF_INET6, text.data(), ntohs(found->id.idiag_sport)});
+    }
+  }
+}
+
 }  // namespace
 
 Result<std::vector<NetworkInterface>> PosixSystem::interfaces() const {
@@ -62,6 +100,14 @@ Result<std::vector<NetworkInterface>> PosixSystem::interfaces() const {
     std::sort(entry.addresses.begin(), entry.addresses.end());
     out.push_back(std::move(entry));
   }
+  return out;
+}
+
+Result<std::vector<Listener>> PosixSystem::tcp_listeners() const {
+  if (!live_) return not_live("listing listeners");
+  std::vector<Listener> out;
+  for (const int family : {AF_INET, AF_INET6})
+    if (auto asked = ask_listeners(family, out); !asked) return std::move(asked).error();
   return out;
 }
 

@@ -106,6 +106,7 @@ Error needs_a_host(std::string_view what) {
 }  // namespace
 
 Result<std::vector<NetworkInterface>> SystemView::interfaces() const { return needs_a_host("listing interfaces"); }
+Result<std::vector<Listener>> SystemView::tcp_listeners() const { return needs_a_host("listing listeners"); }
 Result<Reached> SystemView::dial(const DialRequest& /*request*/) const { return needs_a_host("connecting"); }
 Result<DnsAnswer> SystemView::ask_dns(const DnsRequest& /*request*/) const { return needs_a_host("resolving a name"); }
 Result<HttpAnswer> SystemView::http(const HttpRequest& /*request*/) const { return needs_a_host("an HTTP request"); }

@@ -81,6 +81,12 @@ struct NetworkInterface {
   std::vector<std::string> addresses;  // "192.0.2.1/24", "fe80::1/64", sorted
 };
 
+struct Listener {
+  bool ipv6 = false;
+  std::string address;  // "0.0.0.0", "::1"
+  std::uint16_t port = 0;
+};
+
 struct DialRequest;
 struct DnsRequest;
 struct DnsAnswer;
@@ -184,6 +190,10 @@ class SystemView {
   virtual Result<bool> stream(const AbsPath& path, const TakePiece& take) const;
   /// The network interfaces that are up or have an address, by name.
   virtual Result<std::vector<NetworkInterface>> interfaces() const;
+
+  /// The TCP sockets that listen, by sock_diag(7): reading /proc/net/tcp makes the kernel walk every connection's
+  /// bucket. Errc::unsupported where it cannot be asked; /proc then knows.
+  virtual Result<std::vector<Listener>> tcp_listeners() const;
 
   // What other hosts and services answer (system/network.h); Errc::unsupported for a directory tree.
   virtual Result<Reached> dial(const DialRequest& request) const;

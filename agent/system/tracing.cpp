@@ -41,6 +41,7 @@ std::string answer(const std::optional<KeptFile>& kept) { return kept ? printabl
 std::string answer(const std::optional<FileStatus>& status) { return status ? status->kind : "absent"; }
 std::string answer(bool there) { return there ? "read" : "absent"; }
 std::string answer(const std::vector<NetworkInterface>& all) { return fmt::format("{} interfaces", all.size()); }
+std::string answer(const std::vector<Listener>& all) { return fmt::format("{} listeners", all.size()); }
 std::string answer(Reached reached) { return std::string(name_of(reached)); }
 std::string answer(const DnsAnswer& dns) { return fmt::format("{} records", dns.records.size()); }
 std::string answer(const HttpAnswer& http) { return fmt::format("status {}", http.status); }
@@ -75,6 +76,9 @@ Result<bool> TracingSystem::stream(const AbsPath& path, const TakePiece& take) c
 }
 Result<std::vector<NetworkInterface>> TracingSystem::interfaces() const {
   return traced(say_, "interfaces", [&] { return inner_.interfaces(); });
+}
+Result<std::vector<Listener>> TracingSystem::tcp_listeners() const {
+  return traced(say_, "tcp listeners", [&] { return inner_.tcp_listeners(); });
 }
 Result<Reached> TracingSystem::dial(const DialRequest& request) const {
   return traced(say_, "dial " + printable(request.address), [&] { return inner_.dial(request); });

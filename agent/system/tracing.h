@@ -27,6 +27,7 @@ class TracingSystem final : public System {
   Result<std::optional<FileStatus>> status(const AbsPath& path) const override;
   Result<bool> stream(const AbsPath& path, const TakePiece& take) const override;
   Result<std::vector<NetworkInterface>> interfaces() const override;
+  Result<std::vector<Listener>> tcp_listeners() const override;
   Result<Reached> dial(const DialRequest& request) const override;
   Result<DnsAnswer> ask_dns(const DnsRequest& request) const override;
   Result<HttpAnswer> http(const HttpRequest& request) const override;

@@ -229,6 +229,17 @@ TEST(Dns, AsksAServerAndReadsWhatItSays) {
   EXPECT_TRUE(answer->records.empty());
 }
 
+TEST(Dns, AsksNobodyForAddressesAndForThisHostItself) {
+  for (const char* host : {"127.0.0.1", "::1", "localhost", "a.localhost."}) {
+    const auto found = resolve_host(host, 80, AF_UNSPEC, std::chrono::milliseconds(1));
+    ASSERT_TRUE(found) << host << ": " << found.error().text();
+    EXPECT_FALSE(found->empty()) << host;
+  }
+  const auto other_family = resolve_host("127.0.0.1", 80, AF_INET6, std::chrono::milliseconds(1));
+  ASSERT_TRUE(other_family);
+  EXPECT_TRUE(other_family->empty());
+}
+
 TEST(Dns, KnowsThatThereIsNoSuchName) {
   const Server server([](const std::string& request) { return answer_to(request, 1, "", 3); }, SOCK_DGRAM);
   const auto answer = query_dns({"x.test", "A", server.at(), std::chrono::milliseconds(500)});
