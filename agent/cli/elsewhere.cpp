@@ -144,7 +144,10 @@ class Fleet {
   }
 
   void tell(const std::string& host, const News& news) {
-    if (const auto* doing = std::get_if<remote::Doing>(&news)) reporter_.doing(host, doing->what);
+    if (const auto* doing = std::get_if<remote::Doing>(&news)) {
+      reporter_.doing(host, doing->what);
+      if (doing->what == remote::stopping) reporter_.note(host, doing->what);
+    }
     if (const auto* step = std::get_if<Step>(&news)) reporter_.step(host, *step);
     if (const auto* left = std::get_if<remote::LeftRun>(&news)) reporter_.note(host, one_line(*left));
   }

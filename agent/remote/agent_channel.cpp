@@ -112,12 +112,15 @@ void AgentChannel::take(std::string_view bytes) {
     static const std::string alive = encode(FromController(Alive{})), stop = encode(FromController(Stop{})),
                              bye = encode(FromController(Bye{}));
     if (**payload == alive) continue;
-    if (**payload == stop)
+    if (**payload == stop) {
       stop_ = true;
-    else if (**payload == bye)
+      doing_told_ = true;  // what is in hand has been told, or will be when it is done
+      queue_.push_back(wire(Doing{std::string(stopping)}));
+    } else if (**payload == bye) {
       bye_ = true;
-    else
+    } else {
       received_.push_back(std::move(**payload));
+    }
     changed_.notify_all();
   }
 }

@@ -63,6 +63,8 @@ struct Hello {
   spec::Value facts;            // facts_value(), and what `converge facts` shows besides
   std::optional<LeftRun> left;
 };
+/// What an agent is doing once it has heard stop: it will begin nothing more.
+constexpr std::string_view stopping = "stopping after what is in hand";
 struct Doing {
   std::string what;
 };

@@ -47,6 +47,7 @@ class TextReporter final : public Reporter {
 
   void note(const std::string& host, const std::string& text) override {
     put(padded(printable(host), host_width_) + "  " + printable(text) + "\n");
+    (void)std::fflush(stdout);  // a person may be waiting for it
   }
 
   void step(const std::string& host, const Step& step) override {
