@@ -175,7 +175,10 @@ class Fleet {
     return false;
   }
 
-  void failed(const std::string& host, NoRun why, const Error& error, int code) {
+  void failed(const std::string& host, NoRun why, Error error, int code) {
+    // Whoever means one host may be on it, under another name.
+    if (why == NoRun::unreachable && hosts_.size() == 1 && !error.hint.empty())
+      error.hint += fmt::format("; if '{}' is this machine: -c local", host);
     reporter_.host_failed(host, why, error);
     out_.code = worse(out_.code, code);
     out_.failed.push_back(host);

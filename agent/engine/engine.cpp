@@ -24,6 +24,19 @@ void announce(const Wants& wants, const SystemView& view) {
   if (!wants.queries.empty() || !wants.units.empty()) view.expect(wants.queries, wants.units);
 }
 
+template <class T>
+void leave_out(std::vector<T>& these, const std::vector<T>& those) {
+  std::erase_if(these, [&](const T& each) { return std::find(those.begin(), those.end(), each) != those.end(); });
+}
+
+/// True if something that changes the host may need what items before this one have set going.
+bool acts_through_services(const Work& item) {
+  const auto& chain = item.rendered.chain;
+  return item.skipped.empty() && std::any_of(chain.begin(), chain.end(), [](const Declared& declared) {
+           return !is_probe(declared.resource) && rests_on_services(declared.resource);
+         });
+}
+
 /// Everything that will be asked, announced at once so that it can be asked together.
 void announce(const std::vector<Work>& work, const SystemView& view, bool deep) {
   Wants wants;
@@ -63,6 +76,7 @@ class Run {
   Tally walk() {
     for (const Work& item : work_) {
       if (!item.needs.empty()) finish();  // what it needs has to have ended, well or not
+      if (acts_through_services(item)) settle_all();
       open_.push_back({.item = &item});
       begin(open_.back());
       if (!way_.waits_overlap) finish();
@@ -108,12 +122,7 @@ class Run {
   /// their chains have ended all acting, and answers gathered ahead are forgotten at any further change.
   void finish() {
     announce_proofs();
-    for (Chain& chain : open_) {
-      while (chain.begun) {
-        settle(chain);
-        advance(chain, false);
-      }
-    }
+    settle_all();
     announce_proofs();
     for (Chain& chain : open_) {
       advance(chain, true);
@@ -126,17 +135,37 @@ class Run {
     open_.clear();
   }
 
+  /// Waits for all that has been set going, and brings its chains as far as the others.
+  void settle_all() {
+    for (Chain& chain : open_) {
+      while (chain.begun) {
+        settle(chain);
+        advance(chain, false);
+      }
+    }
+  }
+
+  /// Announces what the proofs that are due will ask. While something has yet to settle, that is nothing that its own
+  /// proofs will ask too, and nothing that may need what is coming about: those answers would be too old.
   void announce_proofs() const {
     if (!way_.waits_overlap) return;  // then they were announced at the beginning
-    Wants wants;
+    const bool waiting = std::any_of(open_.begin(), open_.end(), [](const Chain& chain) { return chain.begun; });
+    Wants wants, too_early;
     for (const Chain& chain : open_) {
-      if (chain.begun || !chain.blocked_by.empty()) continue;
+      if (!chain.blocked_by.empty()) continue;
       for (std::size_t i = chain.next; i < chain.resources().size(); ++i) {
         const Resource& resource = chain.resources()[i].resource;
+        if (chain.begun) {
+          gather(resource, view_, too_early);
+          continue;
+        }
         if (!is_probe(resource)) break;
+        if (waiting && rests_on_services(resource)) continue;
         if (chain.state.changes || !is_deep(resource)) gather(resource, view_, wants);
       }
     }
+    leave_out(wants.queries, too_early.queries);
+    leave_out(wants.units, too_early.units);
     announce(wants, view_);
   }
 

@@ -54,8 +54,9 @@ Tally plan(const std::vector<Work>& work, const SystemView& view, Observer& obse
 Tally verify(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options);
 /// Makes it so: look, act, look again; then the probes. A resource that fails blocks the rest of its chain, and work
 /// that needs it. A chain that has to wait (for a service to be ready) lets the others act meanwhile, and the probes of
-/// all of them are asked at the end, together; before work that needs other work, that has come to its end. A step's
-/// time is what was spent on it, not what passed.
+/// all of them are asked at the end, together. Work that needs other work begins when that has come to its end, and
+/// what runs commands or services when nothing before it waits any more. A step's time is what was spent on it, not
+/// what passed.
 Tally apply(const std::vector<Work>& work, System& system, Observer& observer, const RunOptions& options);
 
 }  // namespace converge

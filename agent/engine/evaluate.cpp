@@ -133,6 +133,15 @@ bool is_unverifiable(const Resource& resource) {
   return std::visit([](const auto& p) { return nothing_to_look_at(p); }, resource);
 }
 
+bool rests_on_services(const Resource& resource) {
+  return std::visit(
+      [](const auto& p) {
+        if constexpr (requires { needs_services(p); }) return needs_services(p);
+        return false;
+      },
+      resource);
+}
+
 std::optional<AbsPath> followed_by(const Resource& resource) {
   return std::visit(
       []<class P>(const P& p) -> std::optional<AbsPath> {

@@ -19,6 +19,8 @@ bool is_probe(const Resource& resource);  // has no apply: it proves an effect
 bool is_deep(const Resource& resource);   // a probe too dear for every run
 /// A command of which nobody can know, before or after, whether it is needed.
 bool is_unverifiable(const Resource& resource);
+/// What it does or asks may need a service of this host: it begins when no item before it waits for one any more.
+bool rests_on_services(const Resource& resource);
 /// The path whose change makes this resource change too (a restart follows its configuration), if there is one.
 std::optional<AbsPath> followed_by(const Resource& resource);
 Wants wants_of(const Resource& resource, const SystemView& view);

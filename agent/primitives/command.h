@@ -26,6 +26,8 @@ Result<RunCommand::State> inspect(const RunCommand& p, const SystemView& view);
 Checks compare(const RunCommand& p, const RunCommand::State& state);
 Status apply(const RunCommand& p, const RunCommand::State& state, System& system);
 Wants wants(const RunCommand& p);
+/// An operator's command may need anything that stands before it.
+constexpr bool needs_services(const RunCommand& /*p*/) { return true; }
 /// True if nothing can be looked at after the command ran (neither creates nor unless).
 bool unverifiable(const RunCommand& p);
 }  // namespace converge

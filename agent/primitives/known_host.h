@@ -28,4 +28,6 @@ Checks compare(const KnownHost& p, const KnownHost::State& state);
 Status apply(const KnownHost& p, const KnownHost::State& state, System& system);
 Status preflight(const KnownHost& p, const KnownHost::State& state, const SystemView& view);
 std::string diff(const KnownHost& p, const KnownHost::State& state);
+/// The SSH service that is scanned may run on this host.
+inline bool needs_services(const KnownHost& p) { return p.key.empty(); }
 }  // namespace converge

@@ -59,6 +59,8 @@ template <class P>
 concept Diffable = requires(const P& p, const typename P::State& state) {
   { diff(p, state) } -> std::same_as<std::string>;
 };
+// Optional: needs_services(p): what it does or asks may need a service of this host that an item before it restarts;
+// the engine then lets that become ready first. What only reads and writes files need not wait.
 // Optional constants of a primitive:
 //   static constexpr bool live_only = true;   needs a running system: left out, and said so, under --root
 //   static constexpr bool deep = true;        a probe too dear for every no-op (it opens a session): asked by verify,

@@ -40,4 +40,6 @@ ResourceId id(const GitReached& p);
 Result<GitReached::State> inspect(const GitReached& p, const SystemView& view);
 Checks compare(const GitReached& p, const GitReached::State& state);
 Wants wants(const GitReached& p);
+/// The Git service it reaches may run on this host.
+constexpr bool needs_services(const GitReached& /*p*/) { return true; }
 }  // namespace converge

@@ -23,4 +23,6 @@ Checks compare(const Service& p, const Service::State& state);
 Status preflight(const Service& p, const Service::State& state, const SystemView& view);
 Status apply(const Service& p, const Service::State& state, System& system);
 Wants wants(const Service& p);
+/// Services use one another.
+constexpr bool needs_services(const Service& /*p*/) { return true; }
 }  // namespace converge

@@ -194,13 +194,15 @@ int serve_agent(const std::string& nonce) {
     fmt::print(stderr, "converge: {}\n", facts.error().text());
     return 70;
   }
-  auto left = left_run(**system);
-  const std::string left_id = left ? left->run : "";
-  AgentChannel channel(
-      in, out,
-      fmt::format("{} {} agent\n", greeting, nonce) +
-          frame(encode(FromAgent(Hello{protocol, CONVERGE_VERSION, facts->privileged, (*system)->now().micros,
-                                       facts_value(*facts), std::move(left)}))));
+  Hello hello{protocol,          CONVERGE_VERSION, facts->privileged, (*system)->now().micros, facts_value(*facts),
+              left_run(**system)};
+  const std::string left_id = hello.left ? hello.left->run : "";
+  std::string payload = encode(FromAgent(hello));
+  if (payload.size() > from_agent_limit && hello.left) {
+    hello.left->steps.clear();
+    payload = encode(FromAgent(hello));
+  }
+  AgentChannel channel(in, out, fmt::format("{} {} agent\n", greeting, nonce) + frame(payload));
   auto digest = std::async(std::launch::async, own_digest);  // while the controller thinks about our facts
   Sources sources;
   auto asked = listen(channel, sources);

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -12,19 +13,53 @@ namespace converge::remote {
 namespace {
 
 constexpr std::size_t lean_above = 8U << 20U, drop_above = 16U << 20U;
-constexpr auto say_alive_after = std::chrono::seconds(10);
-constexpr auto silence_limit = std::chrono::seconds(90);
-constexpr auto moment = std::chrono::milliseconds(200);
+constexpr std::size_t text_kept = 1000;  // of one text of a message that is too large
 
-std::string wire(const FromAgent& message) { return frame(encode(message)); }
+/// A message as a frame. One that is too large for the controller loses what is long, piece by piece, until it is not.
+std::string wire(FromAgent message) {
+  std::string payload = encode(message);
+  const auto lose = [&](const auto& part) {
+    if (payload.size() <= from_agent_limit) return;
+    part();
+    payload = encode(message);
+  };
+  const auto shorten = [](std::string& text) {
+    if (text.size() > text_kept) text = text.substr(0, text_kept) + " (cut: it is too long)";
+  };
+  const auto shorten_error = [&](std::optional<Error>& error) {
+    if (!error) return;
+    error = Error{error->code, error->text(), {}, error->hint};
+    shorten(error->message);
+    shorten(error->hint);
+  };
+  if (auto* step = std::get_if<Step>(&message)) {
+    lose([&] { step->diff = "(left out: it is too large)\n"; });
+    lose([&] { step->checks.clear(); });
+    lose([&] {
+      for (std::string* text : {&step->id, &step->item, &step->at, &step->note}) shorten(*text);
+      shorten_error(step->error);
+    });
+  } else if (auto* refused = std::get_if<Refused>(&message)) {
+    lose([&] {
+      if (refused->mistakes.size() > text_kept) refused->mistakes.resize(text_kept);
+      for (Refused::Mistake& one : refused->mistakes) {
+        for (std::string* text : {&one.source, &one.message, &one.hint}) shorten(*text);
+      }
+      shorten_error(refused->error);
+    });
+    lose([&] { refused->mistakes.resize(std::min<std::size_t>(refused->mistakes.size(), 100)); });
+  } else if (auto* doing = std::get_if<Doing>(&message)) {
+    lose([&] { shorten(doing->what); });
+  }
+  return frame(payload);
+}
 
 }  // namespace
 
-AgentChannel::AgentChannel(int in, int out, std::string hello)
-    : in_(in), out_(out), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+AgentChannel::AgentChannel(int in, int out, std::string hello, Times times)
+    : times_(times), in_(in), out_(out), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   for (const int fd : {in_, out_}) (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-  queued_ = hello.size();
-  queue_.push_back(std::move(hello));
+  queue(std::move(hello));
   thread_ = std::jthread([this](const std::stop_token& stop) { loop(stop); });
 }
 
@@ -44,20 +79,15 @@ void AgentChannel::send(FromAgent message) {
       if (queued_ > drop_above) return;
       if (queued_ > lean_above && !step->diff.empty()) step->diff = "(left out: the controller reads too slowly)\n";
     }
-    std::string bytes = wire(message);
-    if (bytes.size() > from_agent_limit) {  // one step with a very large diff, or very many checks
-      auto* step = std::get_if<Step>(&message);
-      if (step == nullptr) return;
-      step->diff = "(left out: it is too large)\n";
-      if (bytes = wire(message); bytes.size() > from_agent_limit) {
-        step->checks.clear();
-        bytes = wire(message);
-      }
-    }
-    queued_ += bytes.size();
-    queue_.push_back(std::move(bytes));
+    queue(wire(std::move(message)));
   }
   (void)eventfd_write(wake_, 1);
+}
+
+/// Called with the lock held.
+void AgentChannel::queue(std::string bytes) {
+  queued_ += bytes.size();
+  queue_.push_back(std::move(bytes));
 }
 
 void AgentChannel::doing(std::string what) {
@@ -98,6 +128,7 @@ bool AgentChannel::stop_requested() const {
 void AgentChannel::fail() {
   lost_ = true;
   queue_.clear();
+  queued_ = 0;
   changed_.notify_all();
 }
 
@@ -131,16 +162,16 @@ void AgentChannel::loop(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested() && !lost_) {
     const auto now = Clock::now();
-    if (now - heard > silence_limit) return fail();
-    if (!doing_told_ && now - doing_since_ > moment) {
+    if (now - heard > times_.silence) return fail();
+    if (!doing_told_ && now - doing_since_ > times_.moment) {
       doing_told_ = true;
-      queue_.push_back(wire(Doing{doing_}));
-    } else if (queue_.empty() && now - spoke > say_alive_after) {
-      queue_.push_back(wire(Alive{}));
+      if (queued_ <= lean_above) queue(wire(Doing{doing_}));
+    } else if (queue_.empty() && now - spoke > times_.alive) {
+      queue(wire(Alive{}));
     }
     std::array<pollfd, 3> fds{{{in_, POLLIN, 0}, {wake_, POLLIN, 0}, {queue_.empty() ? -1 : out_, POLLOUT, 0}}};
     lock.unlock();
-    const int ready = poll(fds.data(), fds.size(), static_cast<int>(moment.count()));
+    const int ready = poll(fds.data(), fds.size(), static_cast<int>(times_.moment.count()));
     eventfd_t ignored = 0;
     (void)eventfd_read(wake_, &ignored);
     ssize_t got = -1;
@@ -159,7 +190,7 @@ void AgentChannel::loop(const std::stop_token& stop) {
     if (put > 0) written_ += static_cast<std::size_t>(put);
     spoke = Clock::now();
     if (written_ < first.size()) continue;
-    queued_ -= std::min(queued_, first.size());
+    queued_ -= first.size();
     queue_.pop_front();
     written_ = 0;
   }

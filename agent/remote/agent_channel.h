@@ -16,8 +16,14 @@ namespace converge::remote {
 
 class AgentChannel {
  public:
+  struct Times {
+    std::chrono::milliseconds alive = std::chrono::seconds(10);    // silent for so long, we say that we live
+    std::chrono::milliseconds silence = std::chrono::seconds(90);  // of the controller: then it is taken for lost
+    std::chrono::milliseconds moment{200};                         // what is done for longer is told
+  };
   /// Takes the two descriptors. `hello` is written before anything else, as it is.
-  AgentChannel(int in, int out, std::string hello);
+  AgentChannel(int in, int out, std::string hello, Times times);
+  AgentChannel(int in, int out, std::string hello) : AgentChannel(in, out, std::move(hello), Times()) {}
   ~AgentChannel();
   AgentChannel(const AgentChannel&) = delete;
   AgentChannel& operator=(const AgentChannel&) = delete;
@@ -38,9 +44,11 @@ class AgentChannel {
 
  private:
   void loop(const std::stop_token& stop);
+  void queue(std::string bytes);
   void take(std::string_view bytes);
   void fail();
 
+  const Times times_;
   int in_, out_, wake_;
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;

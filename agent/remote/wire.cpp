@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <cmath>
+#include <limits>
 #include <map>
 
 #include "core/digest.h"
@@ -44,7 +46,7 @@ class ValueWriter {
     if (value.is_null()) return tagged("n", nullptr);
     if (const bool* b = value.boolean()) return tagged("b", *b);
     if (const std::int64_t* i = value.integer()) return tagged("i", *i);
-    if (const double* d = value.number()) return tagged("d", *d);
+    if (const double* d = value.number()) return tagged("d", std::isfinite(*d) ? Json(*d) : Json(value.text()));
     if (const std::string* s = value.string()) {
       if (is_utf8(*s)) return tagged(value.quoted() ? "S" : "s", *s);
       return tagged(value.quoted() ? "X" : "x", base64(*s));  // it would not survive JSON
@@ -136,6 +138,7 @@ class ValueReader {
   Value read(char kind, SourcePos at, const Json& data) const {
     switch (kind) {
       case 'n':
+        require(data.is_null());
         return Value(spec::Null{}, at);
       case 'b':
         require(data.is_boolean());
@@ -143,8 +146,7 @@ class ValueReader {
       case 'i':
         return Value(number(data), at);
       case 'd':
-        require(data.is_number());
-        return Value(data.get<double>(), at);
+        return Value(real(data), at);
       case 's':
       case 'S':
         return Value(text(data), at, kind == 'S');
@@ -161,6 +163,16 @@ class ValueReader {
       default:
         throw Malformed{};
     }
+  }
+  /// JSON has no words for what is not finite: it is sent as YAML writes it.
+  static double real(const Json& data) {
+    if (data.is_number()) return data.get<double>();
+    const std::string word = text(data);
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    if (word == ".inf") return infinity;
+    if (word == "-.inf") return -infinity;
+    require(word == ".nan");
+    return std::numeric_limits<double>::quiet_NaN();
   }
   spec::List list(const Json& data) const {
     require(data.is_array());
@@ -277,8 +289,8 @@ Refused refused(const Json& json) {
   const auto why = key_of(whys, text(json, "why"));
   require(why.has_value());
   out.why = *why;
-  if (std::string message = text(json, "message"); !message.empty())
-    out.error = Error{Errc::io, std::move(message), {}, text(json, "hint")};
+  std::string message = text(json, "message"), hint = text(json, "hint");
+  if (!message.empty()) out.error = Error{Errc::io, std::move(message), {}, std::move(hint)};
   const Json& mistakes = member(json, "mistakes");
   require(mistakes.is_array());
   for (const Json& one : mistakes)
@@ -379,6 +391,7 @@ bool too_rich(std::string_view json) {
 template <class Message, class Read>
 Result<Message> decode(std::string_view payload, Read&& read) {
   const auto bad = [](const char* why) { return Error{Errc::unparsable, fmt::format("a message {}", why), {}, {}}; };
+  if (payload.find('\0') != std::string_view::npos) return bad("is no JSON");  // the parser takes one for the end
   if (too_rich(payload)) return bad("is nested too deep, or has too many keys");
   try {
     const Json json = Json::parse(payload, nullptr, false);

@@ -51,7 +51,7 @@ class JsonReporter final : public Reporter {
     put({{"event", "host"},
          {"host", host},
          {"reached", why != NoRun::unreachable && why != NoRun::not_begun},
-         {"status", converge::name_of(why)},
+         {"status", one_word(converge::name_of(why))},
          {"counts", nullptr},
          {"error", to_json(std::optional<Error>(error))},
          {"micros", 0}});

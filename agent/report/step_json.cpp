@@ -13,11 +13,7 @@ std::string_view name_of(Verdict verdict) {
   return std::find_if(verdicts.begin(), verdicts.end(), [&](const auto& row) { return row.first == verdict; })->second;
 }
 
-std::string key_of(Outcome outcome) {
-  std::string name(converge::name_of(outcome));
-  std::replace(name.begin(), name.end(), ' ', '_');
-  return name;
-}
+std::string key_of(Outcome outcome) { return one_word(converge::name_of(outcome)); }
 
 Json or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
@@ -79,6 +75,12 @@ std::optional<Outcome> outcome_from(std::string_view key) {
 }
 
 }  // namespace
+
+std::string one_word(std::string_view name) {
+  std::string word(name);
+  std::replace(word.begin(), word.end(), ' ', '_');
+  return word;
+}
 
 Json to_json(const std::optional<Error>& error) {
   if (!error) return nullptr;

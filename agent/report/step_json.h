@@ -10,6 +10,8 @@ namespace converge {
 
 using Json = nlohmann::ordered_json;
 
+/// A name of an outcome or a status, as programs read it: "in_sync", "not_begun".
+std::string one_word(std::string_view name);
 /// {"item", "id", "at", "outcome", "checks", "error", "note", "diff", "micros"}
 Json to_json(const Step& step);
 /// {"in_sync": 3, ...}

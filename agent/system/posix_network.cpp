@@ -124,8 +124,6 @@ void PosixSystem::together(const std::vector<std::function<void()>>& jobs) const
 
 void PosixSystem::pause(std::chrono::milliseconds time) const { std::this_thread::sleep_for(time); }
 
-// Without c-ares and zlib, which a build may lack, these are what SystemView says of them: not available.
-#ifdef CONVERGE_NETWORK
 Result<Reached> PosixSystem::dial(const DialRequest& request) const {
   if (!live_) return not_live("connecting");
   return dial_address(request);
@@ -140,10 +138,5 @@ Result<HttpAnswer> PosixSystem::http(const HttpRequest& request) const {
   if (!live_) return not_live("an HTTP request");
   return request_http(request);
 }
-#else
-Result<Reached> PosixSystem::dial(const DialRequest& request) const { return SystemView::dial(request); }
-Result<DnsAnswer> PosixSystem::ask_dns(const DnsRequest& request) const { return SystemView::ask_dns(request); }
-Result<HttpAnswer> PosixSystem::http(const HttpRequest& request) const { return SystemView::http(request); }
-#endif
 
 }  // namespace converge

@@ -200,6 +200,61 @@ TEST(Engine, ProofsAreAskedWhenEveryChainHasActed) {
   EXPECT_EQ(b_was_there, std::vector<bool>{true});
 }
 
+RunCommand bare_command(const std::string& program) { return RunCommand{.argv = {program}}; }
+
+/// A service that is ready from the third question on; whether it is, is noted at each call of `program`.
+void note_readiness(FakeSystem& host, const std::string& program, std::vector<bool>& ready) {
+  const auto asked = std::make_shared<int>(0);
+  host.on_command(
+      "k3s", [asked](FakeSystem&, const Command&, bool) { return CommandOutput{.exit_code = ++*asked < 3 ? 1 : 0}; });
+  host.on_command(program, [asked, &ready](FakeSystem&, const Command&, bool) {
+    ready.push_back(*asked >= 3);
+    return CommandOutput{};
+  });
+}
+
+TEST(Engine, ACommandRunsWhenWhatIsBeforeItHasBecomeReady) {
+  FakeSystem host = fake_debian();
+  std::vector<bool> ready;
+  note_readiness(host, "deploy", ready);
+  Recorder recorder;
+  apply({work_of("a", {file("/etc/k3s.yaml", "x"), restarted()}), work_of("b", {bare_command("deploy")})}, host,
+        recorder, {});
+  EXPECT_EQ(recorder.outcomes(), "changed, changed, changed");
+  EXPECT_EQ(ready, std::vector<bool>{true});
+}
+
+TEST(Engine, AServiceIsReachedWhenWhatIsBeforeItHasBecomeReady) {
+  FakeSystem host = fake_debian();
+  host.asks_ahead = true;
+  std::vector<bool> ready;
+  note_readiness(host, "git", ready);
+  Recorder recorder;
+  apply({work_of("a", {file("/etc/k3s.yaml", "x"), restarted()}),
+         work_of("b", {file("/etc/b", "x"), GitReached{host.people().at("tegwick"), AbsPath("/home/tegwick/r")}})},
+        host, recorder, {});
+  EXPECT_EQ(recorder.outcomes(), "changed, changed, changed, in sync");
+  EXPECT_EQ(ready, std::vector<bool>{true});
+}
+
+TEST(Engine, AProofIsNotAnsweredFromBeforeWhatItProvesHasComeAbout) {
+  FakeSystem host = fake_debian();
+  host.asks_ahead = true;
+  const Person user = host.people().at("tegwick");
+  const LoginLimitInEffect session{.user = user, .soft = 512, .hard = 1024};
+  int asked = 0;
+  host.on_command(
+      "k3s", [&asked](FakeSystem&, const Command&, bool) { return CommandOutput{.exit_code = ++asked < 3 ? 1 : 0}; });
+  host.on_command("systemd-run", [&asked](FakeSystem&, const Command&, bool) {
+    return CommandOutput{.out = asked < 3 ? "" : fake_limits};
+  });
+  Recorder recorder;
+  apply(
+      {work_of("a", {file("/etc/k3s.yaml", "x"), restarted(), session}), work_of("b", {file("/etc/b", "x"), session})},
+      host, recorder, {});
+  EXPECT_EQ(recorder.steps.at(2).checks.front().actual, "512");
+}
+
 TEST(Engine, ADeepProofIsNotAskedWhereNothingChanged) {
   FakeSystem host = fake_debian();
   std::vector<bool> asked;

@@ -164,6 +164,8 @@ void FakeSystem::clear_faults() {
 void FakeSystem::fail_look(std::string_view path, Errc code) { look_faults_[std::string(path)] = code; }
 
 Status FakeSystem::mutate(std::string what) {
+  ahead_.clear();
+  units_ahead_.clear();
   if (die_in_ > 0 && --die_in_ == 0) throw ProcessDied{std::move(what)};
   if (fail_in_ > 0 && --fail_in_ == 0) return error(fail_code_, "injected failure of '" + what + "'");
   mutations_.push_back(std::move(what));
@@ -616,6 +618,11 @@ Result<std::optional<std::uint32_t>> FakeSystem::group(std::string_view name) co
 }
 
 Result<UnitProperties> FakeSystem::unit(std::string_view name) const {
+  const auto known = units_ahead_.find(name);
+  return known == units_ahead_.end() ? unit_now(name) : known->second;
+}
+
+Result<UnitProperties> FakeSystem::unit_now(std::string_view name) const {
   if (!live || !systemd) return error(Errc::unsupported, "systemd does not run here");
   UnitProperties answer;
   if (const auto it = units.find(name); it != units.end()) {
@@ -649,7 +656,31 @@ Result<CommandOutput> FakeSystem::dispatch(const Command& command, bool mutating
   return handler(*this, command, mutating);
 }
 
+void FakeSystem::expect(const std::vector<Command>& queries, const std::vector<std::string>& units_asked) const {
+  if (!asks_ahead || !live) return;
+  for (const Command& command : queries) {
+    const bool known = std::any_of(ahead_.begin(), ahead_.end(), [&](const Ahead& a) { return a.command == command; });
+    if (!known) ahead_.push_back({command, query_now(command)});
+  }
+  for (const std::string& name : units_asked) units_ahead_.try_emplace(name, unit_now(name));
+}
+
+void FakeSystem::wait(std::chrono::milliseconds time) {
+  std::erase_if(ahead_, [](const Ahead& each) { return each.told; });
+  units_ahead_.clear();
+  tick(time);
+}
+
 Result<CommandOutput> FakeSystem::query(const Command& command) const {
+  for (Ahead& each : ahead_) {
+    if (each.command != command) continue;
+    each.told = true;
+    return each.answer;
+  }
+  return query_now(command);
+}
+
+Result<CommandOutput> FakeSystem::query_now(const Command& command) const {
   if (!live) return error(Errc::unsupported, "commands do not run in a tree");
   queries_.push_back(command.text());
   const auto before = changes_;

@@ -68,6 +68,9 @@ class FakeSystem final : public System {
   bool owners_managed = true;
   bool systemd = true;  // false: unit() is Errc::unsupported
   std::uint64_t pages_of = 4096;
+  /// What expect() announces is answered at once and told from memory as long as a System may: until the next change.
+  /// Off, because tests change the world in ways that a run does not see.
+  bool asks_ahead = false;
 
   // ---- time ----------------------------------------------------------------------------------------------------
   /// Moves the clock. Every mutation moves it by a millisecond too, so that no two things happen at the same moment.
@@ -122,6 +125,7 @@ class FakeSystem final : public System {
   Timestamp now() const override { return now_; }
   std::uint64_t page_size() const override { return pages_of; }
   bool is_live() const override { return live; }
+  void expect(const std::vector<Command>& queries, const std::vector<std::string>& units_asked) const override;
 
   Status write_file(const Place& place, std::string_view content, const WriteOptions& options) override;
   Status make_directory(const Place& place, Mode mode, Owner owner) override;
@@ -131,7 +135,7 @@ class FakeSystem final : public System {
   Status remove(const Place& place) override;
   Status rename_new(const Place& from, const Place& to) override;
   Result<CommandOutput> run(const Command& command) override;
-  void wait(std::chrono::milliseconds time) override { tick(time); }
+  void wait(std::chrono::milliseconds time) override;
   Status write_kernel(const AbsPath& path, std::string_view value) override;
   Status make_swap_file(const SwapFileRequest& request) override;
   Status swap_on(const AbsPath& path, std::optional<int> priority) override;
@@ -151,6 +155,8 @@ class FakeSystem final : public System {
   Status may_change_in(const Place& place, const std::string& real) const;
   Status mutate(std::string what);
   Result<CommandOutput> dispatch(const Command& command, bool mutating);
+  Result<CommandOutput> query_now(const Command& command) const;
+  Result<UnitProperties> unit_now(std::string_view name) const;
   PathState shown(const PathState& state) const;
   void put(const std::string& path, Node node);
   void make_parents(const AbsPath& path);
@@ -167,6 +173,13 @@ class FakeSystem final : public System {
   std::map<std::string, Errc> look_faults_;
   std::vector<std::string> mutations_;
   mutable std::vector<std::string> queries_;
+  struct Ahead {
+    Command command;
+    Result<CommandOutput> answer;
+    bool told = false;
+  };
+  mutable std::vector<Ahead> ahead_;
+  mutable std::map<std::string, Result<UnitProperties>, std::less<>> units_ahead_;
   std::vector<std::pair<std::string, std::string>> backups_;
   std::vector<Timestamp> kept_at_;  // of backups_
   Timestamp now_{1'790'000'000'000'000};
