@@ -234,7 +234,8 @@ int run_verb(const Options& options) {
     lock.reset();  // nothing more happens here
     FleetRun fleet = run_elsewhere(options, verb, loaded, elsewhere, password ? &*password : nullptr, *reporter);
     code = worse(code, fleet.code);
-    failed.insert(failed.end(), fleet.failed.begin(), fleet.failed.end());
+    for (const std::string& host : elsewhere)  // in the inventory's order, not in that of their ends
+      if (std::find(fleet.failed.begin(), fleet.failed.end(), host) != fleet.failed.end()) failed.push_back(host);
   }
   if (several || loaded.hosts.size() > 1 || options.limit.find("@failed") != std::string::npos)
     remember_failed(failed, log);

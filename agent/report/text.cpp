@@ -82,16 +82,15 @@ class TextReporter final : public Reporter {
     std::string line = padded(printable(host), host_width_) + "  " +
                        coloured(Outcome::failed, std::string(name_of(why))) + "  " + printable(error.text()) + "\n";
     if (!error.hint.empty()) line += std::string(host_width_ + 2, ' ') + printable(error.hint) + "\n";
-    told_last_ += line;
+    told_last_[host] += line;
   }
 
   void run_ends(int /*exit_code*/, std::chrono::microseconds took) override {
     live_.reset();
     std::size_t hosts = hosts_;
     for (const auto& [why, missing] : missing_) hosts += missing;
-    if (!told_last_.empty() && !options_.retry.empty())
-      told_last_ += fmt::format("to try these again: {}\n", options_.retry);
-    put(told_last_);
+    for (const auto& [host, lines] : told_last_) put(lines);
+    if (!told_last_.empty() && !options_.retry.empty()) put(fmt::format("to try these again: {}\n", options_.retry));
     std::string line = fmt::format("{} host{}", hosts, hosts == 1 ? "" : "s");
     const auto count = [&](Outcome outcome, bool always) {
       const std::size_t n = total_.of(outcome);
@@ -242,7 +241,7 @@ class TextReporter final : public Reporter {
   RunInfo info_;
   std::size_t host_width_ = 0, hosts_ = 0;
   std::map<NoRun, std::size_t> missing_;
-  std::string told_last_;
+  std::map<std::string, std::string> told_last_;  // by host
   Tally total_;
   std::map<std::string, Blocked> blocked_;  // by host: not told yet, for more of the chain may follow
   std::unique_ptr<Live> live_;
