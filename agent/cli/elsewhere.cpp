@@ -153,6 +153,9 @@ class Fleet {
   }
 
   bool ended(const std::string& host, const HostEnd& end) {
+    if (std::chrono::abs(end.ahead) > std::chrono::seconds(5))  // certificates and tokens will not like it
+      reporter_.note(host, fmt::format("its clock is {} s {} this machine's", std::abs(end.ahead.count()),
+                                       end.ahead.count() > 0 ? "ahead of" : "behind"));
     if (end.tally) {
       reporter_.host_ends(host, *end.tally, end.took);
       const int code = exit_code(verb_, *end.tally);

@@ -121,6 +121,8 @@ class Session {
     if (hello == nullptr || hello->protocol != protocol)
       throw Over{NoRun::unreachable, Error{Errc::unparsable, "the agent does not speak this protocol", {}, {}}};
     end_.hello = *hello;
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    end_.ahead = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::microseconds(hello->now_micros) - now);
   }
 
   /// Starts the agent and waits for the line with our nonce; with a password if it turns out that one is needed.

@@ -53,6 +53,7 @@ struct HostEnd {
   std::optional<Error> error;
   std::vector<Refused::Mistake> mistakes;  // what the host found wrong with the items
   std::optional<Hello> hello;              // known when it was reached
+  std::chrono::seconds ahead{0};           // the host's clock, against ours
   std::chrono::microseconds took{0};
   Traffic traffic;
   bool uploaded = false;
