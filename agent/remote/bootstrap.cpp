@@ -84,6 +84,48 @@ std::string_view word_of(const Start& start) {
   return "no";
 }
 
+struct Refusal {
+  const char *said, *message, *hint;
+};
+constexpr const char* another_user = "log in as another user (-u), or let its sudoers (doas.conf) allow it";
+constexpr const char* type_it_anew = "run it again with -K and type it anew";
+constexpr const char* mend_sudoers = "see `visudo -c` on the host";
+// What sudo (1.8, 1.9), sudo-rs and doas (OpenBSD's, OpenDoas) say in the C locale.
+constexpr std::array refusals{
+    Refusal{"must have a tty", "sudo on the host demands a terminal (requiretty), and none is given",
+            "add 'Defaults:USER !requiretty' to its sudoers"},
+    Refusal{"Sorry, try again", "sudo does not accept this password", type_it_anew},
+    Refusal{"incorrect password", "sudo does not accept this password", type_it_anew},
+    Refusal{"incorrect authentication", "sudo does not accept this password", type_it_anew},
+    Refusal{"assword is expired", "the user's account or password on the host has expired",
+            "log in there and renew it, or log in as another user (-u)"},
+    Refusal{"assword expired", "the user's account or password on the host has expired",
+            "log in there and renew it, or log in as another user (-u)"},
+    Refusal{"ccount expired", "the user's account or password on the host has expired",
+            "log in there and renew it, or log in as another user (-u)"},
+    Refusal{"not in the sudoers", "the user may not become root on the host", another_user},
+    Refusal{"may not run sudo", "the user may not become root on the host", another_user},
+    Refusal{"not allowed to ", "the user may not become root on the host", another_user},
+    Refusal{"afraid I can't do that", "the user may not become root on the host", another_user},
+    Refusal{"doas: Operation not permitted", "the user may not become root on the host", another_user},
+    Refusal{"PAM account management error", "the user may not become root on the host (its PAM refuses the account)",
+            another_user},
+    Refusal{"account validation failure", "the user may not become root on the host (its PAM refuses the account)",
+            another_user},
+    Refusal{"doas is not enabled", "doas is not configured on the host", "write its doas.conf, or use --become-method"},
+    Refusal{"no new privileges", "sudo cannot become root there: the session has no_new_privs set",
+            "log in as root (-u root), or see the unit of its sshd"},
+    Refusal{"effective uid is not 0", "sudo cannot become root there: it lies on a file system without setuid",
+            "log in as root (-u root)"},
+    Refusal{"must be owned by uid 0 and have the setuid bit", "sudo on the host is not setuid root",
+            "log in as root (-u root), or install sudo again"},
+    Refusal{"not installed setuid", "doas on the host is not setuid root",
+            "log in as root (-u root), or install doas again"},
+    Refusal{"no valid sudoers", "the sudoers of the host are broken", mend_sudoers},
+    Refusal{"error in /etc/sudoers", "the sudoers of the host are broken", mend_sudoers},
+    Refusal{"is world writable", "the sudoers of the host are broken", mend_sudoers},
+};
+
 bool says(const std::string& text, std::string_view words) { return text.find(words) != std::string::npos; }
 
 /// The last line of what was said, short, for the end of a sentence.
@@ -141,17 +183,11 @@ Error why_it_did_not_start(const std::string& errors, const std::string& output,
     return Error{code, std::move(message), {}, std::move(hint)};
   };
   if (become != Become::no) {
-    if (says(errors, "you must have a tty"))
-      return error(Errc::permission, "sudo on the host demands a terminal (requiretty), and none is given",
-                   "add 'Defaults:USER !requiretty' to its sudoers");
-    if (says(errors, "Sorry, try again") || says(errors, "incorrect password"))
-      return error(Errc::permission, "sudo does not accept this password", "run it again with -K and type it anew");
-    if (says(errors, "is not in the sudoers") || says(errors, "may not run sudo") ||
-        says(errors, "is not allowed to execute") || says(errors, "Operation not permitted"))
-      return error(Errc::permission, "the user may not become root on the host",
-                   "log in as another user (-u), or let its sudoers (doas.conf) allow it");
-    if (says(errors, "a password is required") || says(errors, "Authentication required") ||
-        says(errors, "Authorization required") || (says(errors, "password") && !with_password))
+    for (const Refusal& row : refusals)
+      if (says(errors, row.said)) return error(Errc::permission, row.message, row.hint);
+    if (says(errors, "a password is required") || says(errors, "uthentication is required") ||
+        says(errors, "uthentication required") || says(errors, "Authorization required") ||
+        (says(errors, "password") && !with_password))
       return error(Errc::permission, fmt::format("{} asks for a password", become == Become::doas ? "doas" : "sudo"),
                    become == Become::doas
                        ? "add 'nopass' to its doas.conf, or use sudo with -K"

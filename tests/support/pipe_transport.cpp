@@ -120,7 +120,8 @@ class PipeConnection final : public Connection {
     posix_spawn_file_actions_adddup2(&actions, out[1], 1);
     posix_spawn_file_actions_adddup2(&actions, err[1], 2);
     posix_spawn_file_actions_addchdir_np(&actions, home_.c_str());
-    std::string home = "HOME=" + home_, path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    std::string home = "HOME=" + home_,
+                path = "PATH=" + home_ + "/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     std::string sh = "sh", dash_c = "-c", line = command;
     std::array<char*, 3> environment{home.data(), path.data(), nullptr};
     std::array<char*, 4> arguments{sh.data(), dash_c.data(), line.data(), nullptr};

@@ -10,7 +10,7 @@
 namespace converge::remote {
 
 /// `home` gives the directory of a target; empty: nobody answers there (Errc::not_found). Programs are started by
-/// /bin/sh -c in it, with HOME, PATH and nothing else.
+/// /bin/sh -c in it, with HOME, PATH (its bin/ first) and nothing else.
 std::unique_ptr<Transport> pipe_transport(std::function<std::string(const Target&)> home);
 
 }  // namespace converge::remote
