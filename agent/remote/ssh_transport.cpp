@@ -536,6 +536,16 @@ struct Proxy {
       if (said.size() > shown_bytes) said.erase(0, said.size() - shown_bytes);
     }
   }
+  /// What a command says and its end come by two ways: its last words are waited for, a moment.
+  void last_words() {
+    const Deadline moment = Clock::now() + std::chrono::milliseconds(500);
+    while (said_from.number >= 0) {
+      listen();
+      pollfd fd{said_from.number, POLLIN, 0};
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(moment - Clock::now()).count();
+      if (left <= 0 || poll(&fd, 1, static_cast<int>(left)) <= 0 || (fd.revents & POLLIN) == 0) return;
+    }
+  }
   ~Proxy() {
     if (pid < 0) return;
     kill(pid, SIGKILL);  // it may hold a connection open, and nothing of it is worth waiting for
@@ -785,7 +795,10 @@ Status Link::start(const SshConfig& config, const std::string& host_keys, std::u
       error.hint = "the connection stands, but the server is silent: check its load and sshd";
     return std::move(error);
   }
-  if (*connected != SSH_OK) return failed_to_start(config);
+  if (*connected != SSH_OK) {
+    if (heard_.empty()) proxy_.last_words();
+    return failed_to_start(config);
+  }
   ssh_event_add_session(event_, session_);
   joined_ = true;
   return ok();

@@ -79,10 +79,13 @@ class TextReporter final : public Reporter {
     tell_blocked(host);
     ++missing_[why];
     if (live_) live_->ends(host, true);
-    std::string line = padded(printable(host), host_width_) + "  " +
-                       coloured(Outcome::failed, std::string(name_of(why))) + "  " + printable(error.text()) + "\n";
-    if (!error.hint.empty()) line += std::string(host_width_ + 2, ' ') + printable(error.hint) + "\n";
-    told_last_[host] += line;
+    std::string& told = told_last_[host];
+    told = padded(printable(host), host_width_) + "  " + coloured(Outcome::failed, std::string(name_of(why))) + "  ";
+    const std::string text = error.text();
+    const std::string before(host_width_ + 2, ' ');  // no line of a host's words looks like a host's line
+    for (const std::string_view line : split(text, '\n'))
+      told += (line.data() == text.data() ? "" : before) + printable(line) + "\n";
+    if (!error.hint.empty()) told += before + printable(error.hint) + "\n";
   }
 
   void run_ends(int /*exit_code*/, std::chrono::microseconds took) override {
