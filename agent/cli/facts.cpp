@@ -107,7 +107,7 @@ int facts_verb(const Options& options) {
       [&](std::size_t i, const remote::Tell& tell) {
         return remote::run_on_host(*transport, orders[i], image, limits, tell, [] { return interrupted(); });
       },
-      [](std::size_t, remote::News) {},
+      [](std::size_t, const remote::News&) {},
       [&](std::size_t i, remote::HostEnd end) {
         Row& row = rows[elsewhere[i]];
         if (end.tally && end.hello)

@@ -94,7 +94,7 @@ int trust_verb(const Options& options) {
           rows[i].error = std::move(key).error();
         return remote::HostEnd{};
       },
-      [](std::size_t, remote::News) {}, [](std::size_t, remote::HostEnd) { return true; },
+      [](std::size_t, const remote::News&) {}, [](std::size_t, const remote::HostEnd&) { return true; },
       [] { return interrupted(); });
 
   std::size_t width = 4;

@@ -53,7 +53,14 @@ bool stops_a_chain(Outcome outcome) { return outcome >= Outcome::blocked; }
 /// What has happened in a chain so far.
 struct ChainState {
   bool changes = false;          // something was changed, or would be
-  std::vector<std::string> ids;  // of what changed, or would
+  std::vector<std::string> ids;  // of what changed, or would, in more than mode and owner
+  void note(const Step& step) {
+    changes = true;
+    const bool rewritten = std::any_of(step.checks.begin(), step.checks.end(), [](const Check& check) {
+      return check.verdict == Verdict::fail && check.property != "mode" && check.property != "owner";
+    });
+    if (rewritten) ids.push_back(step.id);
+  }
 };
 
 /// Handles a resource: is given its chain's state and returns what came of it, or nullopt for what is not asked now.
@@ -213,7 +220,7 @@ class Run {
   /// The end of the step of the resource before `next`.
   void conclude(Chain& chain, Step step) {
     const Resource& resource = chain.resources()[chain.next - 1].resource;
-    if (step.outcome == Outcome::changed) chain.state.changes = true;
+    if (step.outcome == Outcome::changed) chain.state.note(step);
     const bool honest = step.outcome == Outcome::unknown && is_unverifiable(resource);  // it said so beforehand
     if (stops_a_chain(step.outcome) && !honest) {
       did_not_succeed(*chain.item);
@@ -264,11 +271,6 @@ class Run {
   std::set<std::string> unsuccessful_;
 };
 
-/// True if one of `ids` is of `path`: ids are "kind:path".
-bool names_path(const std::vector<std::string>& ids, const AbsPath& path) {
-  return std::any_of(ids.begin(), ids.end(), [&](const std::string& id) { return id.ends_with(":" + path.str()); });
-}
-
 }  // namespace
 
 std::size_t Tally::total() const { return std::accumulate(counts.begin(), counts.end(), std::size_t{0}); }
@@ -287,15 +289,9 @@ Tally plan(const std::vector<Work>& work, const SystemView& view, Observer& obse
   return Run(work, view, observer, options, {},
              [&](const Declared& declared, ChainState& chain) -> std::optional<Act> {
                if (is_probe(declared.resource) && (chain.changes || is_deep(declared.resource))) return std::nullopt;
-               Step step = evaluate(declared, view, {options.diff, true});
-               if (const auto path = followed_by(declared.resource);
-                   path && step.outcome == Outcome::in_sync && names_path(chain.ids, *path)) {
-                 step.outcome = Outcome::out_of_sync;
-                 step.note = fmt::format("follows the change of {}", path->str());
-               }
+               Step step = evaluate(declared, view, {options.diff, true, chain.ids});
                if (step.outcome == Outcome::out_of_sync) {
-                 chain.changes = true;
-                 chain.ids.push_back(step.id);
+                 chain.note(step);
                  if (is_probe(declared.resource)) {
                    step.outcome = Outcome::failed;
                    step.error = Error{Errc::refused, "it is declared as it should be, and yet not in effect", {}, {}};
@@ -319,7 +315,7 @@ Tally apply(const std::vector<Work>& work, System& system, Observer& observer, c
   announce(work, system, false);
   return Run(work, system, observer, options, {.waits_overlap = true},
              [&](const Declared& declared, ChainState& chain) -> std::optional<Act> {
-               if (!is_probe(declared.resource)) return converge(declared, system, {options.diff, true});
+               if (!is_probe(declared.resource)) return converge(declared, system, {options.diff, true, chain.ids});
                if (is_deep(declared.resource) && !chain.changes) return std::nullopt;
                Step step = evaluate(declared, system, {options.diff, false});
                if (step.outcome == Outcome::out_of_sync) {

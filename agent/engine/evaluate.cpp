@@ -13,11 +13,16 @@ constexpr bool live_only() {
   return false;
 }
 
-/// A primitive that says which path's change makes it change too.
+/// A primitive that says which path's change makes it change too, as things stand.
 template <class P>
-concept Following = requires(const P& p) {
-  { follows(p) } -> std::same_as<AbsPath>;
+concept Following = requires(const P& p, const typename P::State& state) {
+  { follows(p, state) } -> std::same_as<std::optional<AbsPath>>;
 };
+
+/// True if one of `ids` is of `path`: ids are "kind:path".
+bool names_path(const std::vector<std::string>& ids, const AbsPath& path) {
+  return std::any_of(ids.begin(), ids.end(), [&](const std::string& id) { return id.ends_with(":" + path.str()); });
+}
 
 template <class P>
 bool nothing_to_look_at(const P& p) {
@@ -68,6 +73,14 @@ std::optional<typename P::State> look(const P& p, const SystemView& view, const 
   step.checks = compare(p, *state);
   step.outcome = outcome_of(step.checks);
   if (step.outcome == Outcome::skipped && step.note.empty()) step.note = step.checks.front().detail;
+  if constexpr (Following<P>) {
+    const auto path = follows(p, *state);
+    if (path && step.outcome == Outcome::in_sync && names_path(options.changed, *path)) {
+      step.outcome = Outcome::out_of_sync;
+      step.note = fmt::format("follows the change of {}", path->str());
+      return std::move(*state);
+    }
+  }
   if (step.outcome != Outcome::out_of_sync) return std::move(*state);
   if constexpr (Diffable<P>)
     if (options.diff) step.diff = diff(p, *state);
@@ -142,15 +155,6 @@ bool rests_on_services(const Resource& resource) {
       resource);
 }
 
-std::optional<AbsPath> followed_by(const Resource& resource) {
-  return std::visit(
-      []<class P>(const P& p) -> std::optional<AbsPath> {
-        if constexpr (Following<P>) return follows(p);
-        return std::nullopt;
-      },
-      resource);
-}
-
 Wants wants_of(const Resource& resource, const SystemView& view) {
   return std::visit(
       [&]<class P>(const P& p) {
@@ -173,8 +177,13 @@ Act converge(const Declared& declared, System& system, const LookOptions& option
   std::visit(
       [&]<class P>(const P& p) {
         Step& step = act.step;
-        auto state = look(p, system, {options.diff, true}, step);
+        auto state = look(p, system, {options.diff, true, options.changed}, step);
         if constexpr (Appliable<P>) {
+          if (step.outcome == Outcome::out_of_sync && !any_fails(step.checks)) {  // it came with what it follows
+            step.checks.clear();
+            step.outcome = Outcome::changed;
+            return;
+          }
           const bool needed = step.outcome == Outcome::out_of_sync ||
                               (step.outcome == Outcome::unknown && state && nothing_to_look_at(p));
           if (!needed || !state) return;

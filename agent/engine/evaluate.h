@@ -12,6 +12,9 @@ namespace converge {
 struct LookOptions {
   bool diff = false;       // fill Step::diff
   bool preflight = false;  // when a check fails: also ask whether apply would be refused, and fail if so
+  /// What has changed, or would, earlier in its chain: ids. What follows one of them is out of sync, and the note says
+  /// so.
+  std::vector<std::string> changed = {};
 };
 
 ResourceId id_of(const Resource& resource);
@@ -21,8 +24,6 @@ bool is_deep(const Resource& resource);   // a probe too dear for every run
 bool is_unverifiable(const Resource& resource);
 /// What it does or asks may need a service of this host: it begins when no item before it waits for one any more.
 bool rests_on_services(const Resource& resource);
-/// The path whose change makes this resource change too (a restart follows its configuration), if there is one.
-std::optional<AbsPath> followed_by(const Resource& resource);
 Wants wants_of(const Resource& resource, const SystemView& view);
 
 /// inspect and compare. A look that failed is Outcome::unknown with the error (Errc::refused and unsupported: failed).
@@ -35,7 +36,8 @@ struct Act {
   std::function<void(Step&)> settle;
 };
 
-/// evaluate; if a check fails: preflight, apply, evaluate again. changed means: the second look passed. `declared` and
+/// evaluate; if a check fails: preflight, apply, evaluate again. changed means: the second look passed, or it came with
+/// what it follows. `declared` and
 /// `system` must live until the act has settled.
 Act converge(const Declared& declared, System& system, const LookOptions& options);
 

@@ -330,4 +330,9 @@ Status apply(const LoadedUnit& p, const LoadedUnit::State& state, System& system
 
 Wants wants(const LoadedUnit& p) { return {{}, {p.unit}}; }
 
+std::optional<AbsPath> follows(const LoadedUnit& p, const LoadedUnit::State& /*state*/) {
+  if (p.ask == LoadedUnit::Ask::room) return std::nullopt;
+  return p.drop_in;
+}
+
 }  // namespace converge

@@ -43,4 +43,6 @@ Checks compare(const LoadedUnit& p, const LoadedUnit::State& state);
 Status preflight(const LoadedUnit& p, const LoadedUnit::State& state, const SystemView& view);
 Status apply(const LoadedUnit& p, const LoadedUnit::State& state, System& system);
 Wants wants(const LoadedUnit& p);
+/// The drop-in: a unit that nothing keeps loaded is read anew when it is asked for, and needs no daemon-reload.
+std::optional<AbsPath> follows(const LoadedUnit& p, const LoadedUnit::State& state);
 }  // namespace converge

@@ -59,6 +59,8 @@ template <class P>
 concept Diffable = requires(const P& p, const typename P::State& state) {
   { diff(p, state) } -> std::same_as<std::string>;
 };
+// Optional: follows(p, state): the path whose change, earlier in the same chain, makes this one change too, though a
+// look at it alone does not tell; nullopt if that is not so here.
 // Optional: needs_services(p): what it does or asks may need a service of this host that an item before it restarts;
 // the engine then lets that become ready first. What only reads and writes files need not wait.
 // Optional constants of a primitive:

@@ -11,6 +11,9 @@ namespace converge {
 namespace {
 
 constexpr Bytes limit = 1_MiB;
+/// k3s writes its files some time after systemd calls it started.
+constexpr std::chrono::microseconds patience = std::chrono::seconds(10);
+constexpr std::chrono::milliseconds pause{100};
 
 AbsPath certs(const MirrorInContainerd& p) { return p.data_dir.child("agent/etc/containerd/certs.d"); }
 
@@ -25,6 +28,37 @@ std::optional<std::string> preferred_name(const std::string& registry) {
 
 std::string list_of(const std::vector<std::string>& urls) {
   return urls.empty() ? "none" : printable(join(urls, ", "));
+}
+
+/// What k3s has made of registries.yaml, when it runs.
+Result<MirrorInContainerd::State> look_at_files(const MirrorInContainerd& p, const SystemView& view) {
+  MirrorInContainerd::State state{.k3s_runs = true};
+  auto directory = view.look(certs(p));
+  if (!directory) return std::move(directory).error();
+  state.generated = std::holds_alternative<DirectoryInfo>(*directory);
+  if (!state.generated) return state;
+  const AbsPath toml = certs(p).child(directory_name(p.registry)).child("hosts.toml");
+  auto seen = view.read(toml, limit);
+  if (!seen) return std::move(seen).error();
+  if (std::holds_alternative<RegularFile>(seen->state)) state.hosts_toml = std::move(seen->content);
+  if (const auto name = preferred_name(p.registry)) {
+    const AbsPath other = certs(p).child(*name);
+    auto there = view.look(other);
+    if (!there) return std::move(there).error();
+    if (!std::holds_alternative<Absent>(*there)) state.shadow = other.str();
+  }
+  const AbsPath containerd = certs(p).parent();
+  for (const char* name : {"config-v3.toml.tmpl", "config.toml.tmpl"}) {
+    auto there = view.look(containerd.child(name));
+    if (!there) return std::move(there).error();
+    if (std::holds_alternative<Absent>(*there)) continue;
+    state.containerd_template = containerd.child(name).str();
+    auto made = view.read(containerd.child("config.toml"), limit);
+    if (!made) return std::move(made).error();
+    state.config_toml = std::move(made->content);
+    break;
+  }
+  return state;
 }
 
 }  // namespace
@@ -67,39 +101,25 @@ ResourceId id(const MirrorInContainerd& p) { return "containerd_mirror:" + p.reg
 Wants wants(const MirrorInContainerd& p) { return {.queries = {}, .units = p.units}; }
 
 Result<MirrorInContainerd::State> inspect(const MirrorInContainerd& p, const SystemView& view) {
-  MirrorInContainerd::State state;
+  bool runs = false;
+  std::optional<Timestamp> started;
   for (const std::string& unit : p.units) {
     auto look = look_at_service(view, unit);
     if (!look) return std::move(look).error();
-    state.k3s_runs = state.k3s_runs || look->state == "active";
+    if (look->state != "active") continue;
+    runs = true;
+    started = std::max(started, look->started);
   }
-  if (!state.k3s_runs) return state;
-  auto directory = view.look(certs(p));
-  if (!directory) return std::move(directory).error();
-  state.generated = std::holds_alternative<DirectoryInfo>(*directory);
-  if (!state.generated) return state;
-  const AbsPath toml = certs(p).child(directory_name(p.registry)).child("hosts.toml");
-  auto seen = view.read(toml, limit);
-  if (!seen) return std::move(seen).error();
-  if (std::holds_alternative<RegularFile>(seen->state)) state.hosts_toml = std::move(seen->content);
-  if (const auto name = preferred_name(p.registry)) {
-    const AbsPath other = certs(p).child(*name);
-    auto there = view.look(other);
-    if (!there) return std::move(there).error();
-    if (!std::holds_alternative<Absent>(*there)) state.shadow = other.str();
+  if (!runs) return MirrorInContainerd::State{};
+  // Nobody else waits for a k3s that was restarted by a run which then died.
+  const bool starting = started && view.now().micros - started->micros < patience.count();
+  for (std::chrono::microseconds waited{0};; waited += pause) {
+    auto state = look_at_files(p, view);
+    if (!state || !starting || waited >= patience) return state;
+    const Checks checks = compare(p, *state);
+    if (!any_fails(checks) && !any_unknown(checks)) return state;
+    view.pause(pause);
   }
-  const AbsPath containerd = certs(p).parent();
-  for (const char* name : {"config-v3.toml.tmpl", "config.toml.tmpl"}) {
-    auto there = view.look(containerd.child(name));
-    if (!there) return std::move(there).error();
-    if (std::holds_alternative<Absent>(*there)) continue;
-    state.containerd_template = containerd.child(name).str();
-    auto made = view.read(containerd.child("config.toml"), limit);
-    if (!made) return std::move(made).error();
-    state.config_toml = std::move(made->content);
-    break;
-  }
-  return state;
 }
 
 Checks compare(const MirrorInContainerd& p, const MirrorInContainerd::State& state) {

@@ -6,7 +6,7 @@ namespace converge {
 
 /// The hosts.toml k3s generated for containerd from registries.yaml. Where k3s does not run this is left out, and said
 /// so. A template of the administrator's (config.toml.tmpl) may leave out what makes containerd read these files, or
-/// its credentials: then what was made of it is looked at, too.
+/// its credentials: then what was made of it is looked at, too. A k3s that has just started is given some seconds.
 struct MirrorInContainerd {
   std::string registry;                // "92.205.130.254:32166", or "*"
   std::vector<std::string> endpoints;  // in order, as registries.yaml has them

@@ -233,6 +233,11 @@ Status preflight(const RestartedSince& p, const RestartedSince::State& state, co
   return ok();
 }
 
+std::optional<AbsPath> follows(const RestartedSince& p, const RestartedSince::State& state) {
+  if (state.unit.empty() || state.active_state == "inactive") return std::nullopt;
+  return p.config;
+}
+
 Status begin(const RestartedSince& p, const RestartedSince::State& state, System& system) {
   if (auto error = objection(p, state)) return std::move(*error);
   return needs_restart(state) ? ask_for_restart(state, system) : ok();

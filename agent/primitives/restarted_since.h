@@ -40,6 +40,6 @@ Status begin(const RestartedSince& p, const RestartedSince::State& state, System
 Status settle(const RestartedSince& p, const RestartedSince::State& state, System& system);
 Status apply(const RestartedSince& p, const RestartedSince::State& state, System& system);
 Wants wants(const RestartedSince& p);
-/// The path whose change, planned in the same chain, will make a restart necessary.
-inline AbsPath follows(const RestartedSince& p) { return p.config; }
+/// The path whose change in the same chain makes a restart necessary: only what runs is restarted.
+std::optional<AbsPath> follows(const RestartedSince& p, const RestartedSince::State& state);
 }  // namespace converge

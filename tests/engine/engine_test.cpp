@@ -255,6 +255,40 @@ TEST(Engine, AProofIsNotAnsweredFromBeforeWhatItProvesHasComeAbout) {
   EXPECT_EQ(recorder.steps.at(2).checks.front().actual, "512");
 }
 
+TEST(Engine, WhatFollowsAChangeIsAChangeInPlanAndInApply) {
+  FakeSystem host = fake_debian();
+  const std::string drop_in = "/etc/systemd/system/user-1000.slice.d/limits.conf";
+  host.put_directory("/etc/systemd/system/user-1000.slice.d");
+  // systemd reads a slice that nobody uses when it is asked for it.
+  host.unit_hook = [&](const FakeSystem& now, std::string_view, UnitProperties& unit) {
+    if (now.exists(drop_in)) unit["DropInPaths"] = drop_in;
+  };
+  LoadedUnit slice;
+  slice.unit = "user-1000.slice";
+  slice.drop_in = AbsPath(drop_in);
+  const std::vector<Work> work{work_of("a", {file(drop_in, "[Slice]\nMemoryMax=1G\n"), slice})};
+  Recorder planned, applied, again;
+  plan(work, host, planned, {});
+  apply(work, host, applied, {});
+  apply(work, host, again, {});
+  EXPECT_EQ(planned.outcomes(), "out of sync, out of sync");
+  EXPECT_EQ(applied.outcomes(), "changed, changed");
+  EXPECT_EQ(applied.steps[1].note, "follows the change of " + drop_in);
+  EXPECT_EQ(again.outcomes(), "in sync, in sync");
+}
+
+TEST(Engine, NothingFollowsAChangeOfModeOrWhatIsStopped) {
+  FakeSystem host = fake_debian();
+  Recorder first, moded, stopped;
+  apply({work_of("a", {file("/etc/k3s.yaml", "x"), restarted()})}, host, first, {});
+  host.set_mode("/etc/k3s.yaml", Mode{0600});
+  plan({work_of("a", {file("/etc/k3s.yaml", "x"), restarted()})}, host, moded, {});
+  EXPECT_EQ(moded.outcomes(), "out of sync, in sync");
+  host.units["k3s.service"]["ActiveState"] = "inactive";
+  plan({work_of("a", {file("/etc/k3s.yaml", "y"), restarted()})}, host, stopped, {});
+  EXPECT_EQ(stopped.outcomes(), "out of sync, in sync");
+}
+
 TEST(Engine, ADeepProofIsNotAskedWhereNothingChanged) {
   FakeSystem host = fake_debian();
   std::vector<bool> asked;

@@ -47,6 +47,24 @@ TEST(MirrorInContainerd, IsTheGeneratedFileOfThatRegistry) {
   EXPECT_EQ("https://192.0.2.10:32166/v2", checks_of(mirror(), host).front().actual);
 }
 
+TEST(MirrorInContainerd, IsWaitedForRightAfterAStartAndOnlyThen) {
+  FakeSystem host = with_mirror();
+  const std::string toml = certs + "/" + registry + "/hosts.toml";
+  const std::string made = host.content(toml);
+  int pauses = 0;
+  host.on_pause = [&] {
+    if (++pauses == 3) host.put_file(toml, made);
+  };
+  host.erase(certs);
+  host.units["k3s.service"]["ActiveEnterTimestamp"] = std::to_string(host.now().micros);
+  EXPECT_TRUE(all_pass(checks_of(mirror(), host)));
+  EXPECT_EQ(pauses, 3);
+  host.erase(certs + "/" + registry);
+  host.tick(std::chrono::minutes(1));
+  EXPECT_TRUE(any_fails(checks_of(mirror(), host)));
+  EXPECT_EQ(pauses, 3);
+}
+
 TEST(MirrorInContainerd, SeesADirectoryThatContainerdPrefers) {
   FakeSystem host = with_mirror();
   host.put_directory(certs + "/192.0.2.10_32166_");

@@ -63,6 +63,8 @@ class FakeSystem final : public System {
   /// Last word on what unit() answers: may change the properties found in `units`.
   std::function<void(const FakeSystem&, std::string_view unit, UnitProperties&)> unit_hook;
 
+  std::function<void()> on_pause;  // what happens while somebody pauses
+
   bool live = true;
   bool privileged = true;  // false: take_over() is Errc::permission
   bool owners_managed = true;
@@ -136,6 +138,9 @@ class FakeSystem final : public System {
   Status rename_new(const Place& from, const Place& to) override;
   Result<CommandOutput> run(const Command& command) override;
   void wait(std::chrono::milliseconds time) override;
+  void pause(std::chrono::milliseconds /*time*/) const override {
+    if (on_pause) on_pause();
+  }
   Status write_kernel(const AbsPath& path, std::string_view value) override;
   Status make_swap_file(const SwapFileRequest& request) override;
   Status swap_on(const AbsPath& path, std::optional<int> priority) override;
