@@ -65,12 +65,14 @@ std::optional<double> odd_float(std::string_view text) {
   return value;
 }
 
-/// Gives plain scalars the types that yaml.v3 gives them.
-void retype(Value& value) {
+/// Gives plain scalars the types that yaml.v3 gives them; but the mode of a file (an attribute: `depth` 2) stays what
+/// was written, which yaml.v3 makes 420 of.
+void retype(Value& value, int depth = 0) {
   if (auto* list = std::get_if<spec::List>(&value.data())) {
-    for (Value& each : *list) retype(each);
+    for (Value& each : *list) retype(each, depth + 1);
   } else if (auto* map = std::get_if<Map>(&value.data())) {
-    for (Entry& entry : *map) retype(entry.value);
+    for (Entry& entry : *map)
+      if (depth != 2 || entry.key != "mode" || entry.value.string() == nullptr) retype(entry.value, depth + 1);
   } else if (const auto* text = value.string(); text != nullptr && !value.quoted()) {
     const std::string written = *text;
     if (written == "True" || written == "TRUE")
@@ -97,22 +99,7 @@ std::optional<bool> old_boolean(const Value& value) {
 
 std::optional<std::chrono::milliseconds> duration_of(const Value& value) {
   if (value.integer() != nullptr) return std::chrono::milliseconds(*value.integer());
-  if (value.string() == nullptr) return std::nullopt;
-  std::string_view rest = *value.string();
-  double total = 0;
-  if (rest.empty()) return std::nullopt;
-  while (!rest.empty()) {
-    double number = 0;
-    const auto [end, failure] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
-    if (failure != std::errc()) return std::nullopt;
-    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
-    const auto unit = rest.substr(0, rest.find_first_of("0123456789."));
-    const double factor = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : unit == "h" ? 3'600'000 : 0;
-    if (factor == 0) return std::nullopt;
-    total += number * factor;
-    rest.remove_prefix(unit.size());
-  }
-  return std::chrono::milliseconds(static_cast<std::int64_t>(total));
+  return value.string() == nullptr ? std::nullopt : parse_duration(*value.string());
 }
 
 // ---- places
@@ -201,6 +188,8 @@ class Reader {
   void load(const std::string& path, int depth, SourcePos from);
   void take(const Value& file, const std::string& directory, int depth);
   std::vector<Assertion> assertions(const std::shared_ptr<Context>& context);
+  /// What was read, as one mapping with the places in the files as they were written.
+  Value mapping() const;
   bool failed() const { return failed_; }
 
  private:
@@ -210,6 +199,15 @@ class Reader {
   }
   void warn(SourcePos at, std::string message, std::string hint = {}) {
     diagnostics_.push_back({placed(at), std::move(message), std::move(hint), Severity::warning});
+  }
+  Value placed(const Value& value) const {
+    Value out(value.data(), placed(value.at()), value.quoted());
+    if (auto* list = std::get_if<spec::List>(&out.data())) {
+      for (Value& each : *list) each = placed(each);
+    } else if (auto* map = std::get_if<Map>(&out.data())) {
+      for (Entry& entry : *map) entry = {entry.key, placed(entry.key_at), placed(entry.value)};
+    }
+    return out;
   }
   SourcePos placed(SourcePos at) const {
     for (const auto& map : maps_)
@@ -226,6 +224,7 @@ class Reader {
   Sources* sources_;
   Diagnostics& diagnostics_;
   std::vector<Resource> resources_;
+  std::map<std::pair<const CheckType*, std::string>, std::size_t> index_;  // into resources_
   std::vector<LineMap> maps_;
   std::string format_;  // the extension of the first file; all of a run have one format
   bool failed_ = false;
@@ -302,15 +301,15 @@ void Reader::take(const Value& file, const std::string& directory, int depth) {
     }
     for (const Entry& each : *section.value.map()) {
       Resource resource{type, each.key, each.value, each.key_at};
-      const auto earlier = std::find_if(resources_.begin(), resources_.end(),
-                                        [&](const Resource& r) { return r.type == type && r.key == each.key; });
-      if (earlier == resources_.end()) {
+      const auto [known, is_new] = index_.try_emplace({type, each.key}, resources_.size());
+      if (is_new) {
         resources_.push_back(std::move(resource));
         continue;
       }
+      Resource& earlier = resources_[known->second];
       warn(each.key_at,
-           fmt::format("'{}: {}' replaces the one at {}", type->name, printable(each.key), placed(earlier->at).text()));
-      *earlier = std::move(resource);
+           fmt::format("'{}: {}' replaces the one at {}", type->name, printable(each.key), placed(earlier.at).text()));
+      earlier = std::move(resource);
     }
   }
   if (inner != nullptr) includes(*inner, directory, depth);
@@ -505,17 +504,10 @@ std::optional<Assertion> Reader::assertion(const Resource& resource, const std::
                       (attribute.kind == Kind::any && std::any_of(options.begin(), options.end(), [](const auto& o) {
                          return o.first->name == "as-reader" && o.second.boolean() != nullptr && *o.second.boolean();
                        }));
-    // yaml.v3 makes 420 of an unquoted 0644; a mode is what was written.
-    if (attribute.name == "mode" && value.integer() != nullptr && value.at().source != nullptr) {
-      const auto lines = split(value.at().source->text, '\n');
-      const auto line = static_cast<std::size_t>(value.at().line) - 1;
-      const auto column = static_cast<std::size_t>(value.at().column) - 1;
-      if (line < lines.size() && column < lines[line].size() && lines[line][column] == '0') {
-        const auto end = lines[line].find_first_not_of("0123456789", column);
-        const std::string written(lines[line].substr(column, end - column));
-        warn(value.at(), fmt::format("the mode is not quoted, and is read as \"{}\"", written), "write it in quotes");
-        value = Value(written, value.at());
-      }
+    if (attribute.name == "mode" && value.string() != nullptr && !value.quoted() && value.string()->starts_with('0')) {
+      warn(value.at(), fmt::format("the mode is not quoted, and is read as \"{}\"", printable(*value.string())),
+           "write it in quotes");
+      value = Value(*value.string(), value.at(), true);
     }
     Matcher matcher = text ? Matcher::parse_for_text(value, said) : Matcher::parse(value, said);
     if (matcher.is_empty()) warn(value.at(), fmt::format("an empty list asserts nothing of '{}'", attribute.name));
@@ -548,16 +540,59 @@ std::vector<Assertion> Reader::assertions(const std::shared_ptr<Context>& contex
   return out;
 }
 
+Value Reader::mapping() const {
+  Map out;
+  for (const CheckType& type : check_types()) {
+    Map section;
+    for (const Resource& each : resources_)
+      if (each.type == &type)
+        section.push_back({each.key, placed(each.at), maps_.empty() ? each.value : placed(each.value)});
+    if (section.empty()) continue;
+    const SourcePos at = section.front().key_at;
+    out.push_back({std::string(type.name), at, Value(std::move(section), at)});
+  }
+  return Value(std::move(out));
+}
+
 }  // namespace
+
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  double total = 0;
+  if (text == "0") return std::chrono::milliseconds(0);
+  if (text.empty()) return std::nullopt;
+  while (!text.empty()) {
+    double number = 0;
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (failure != std::errc() || number < 0 || number > 1e9) return std::nullopt;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    const auto unit = text.substr(0, text.find_first_of("0123456789."));
+    const double factor = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : unit == "h" ? 3'600'000 : 0;
+    if (factor == 0) return std::nullopt;
+    total += number * factor;
+    text.remove_prefix(unit.size());
+  }
+  return std::chrono::milliseconds(static_cast<std::int64_t>(total));
+}
+
+std::optional<Value> checks_of(const std::string& path, const GossfileInput& input, Sources& sources,
+                               Diagnostics& diagnostics) {
+  Reader reader(&input, &sources, diagnostics);
+  reader.load(path, 1, {});
+  if (reader.failed()) {
+    (void)reader.assertions(std::make_shared<Context>());  // mistakes in what could be read are told as well
+    return std::nullopt;
+  }
+  Value out = reader.mapping();
+  if (!out.map()->empty()) return out;
+  diagnostics.push_back({{}, fmt::format("there are no checks in '{}'", printable(path)), "", Severity::error});
+  return std::nullopt;
+}
 
 std::vector<Assertion> assertions_of(const std::string& path, const GossfileInput& input, Sources& sources,
                                      Diagnostics& diagnostics) {
-  Reader reader(&input, &sources, diagnostics);
-  reader.load(path, 1, {});
-  auto out = reader.assertions(std::make_shared<Context>(input.commands, input.package_manager));
-  if (out.empty() && !reader.failed())
-    diagnostics.push_back({{}, fmt::format("there are no checks in '{}'", printable(path)), "", Severity::error});
-  return out;
+  const auto checks = checks_of(path, input, sources, diagnostics);
+  if (!checks) return {};
+  return assertions_of(*checks, std::make_shared<Context>(input.commands, input.package_manager), diagnostics);
 }
 
 std::vector<Assertion> assertions_of(const Value& mapping, std::shared_ptr<Context> context, Diagnostics& diagnostics) {

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "checks/gossfile.h"
+
 namespace converge {
 namespace {
 
@@ -19,6 +21,23 @@ Status look_up_people(const Value& parameters, const SystemView& view, Facts& fa
     if (*person) facts.users.emplace(*name, **person);
   }
   return ok();
+}
+
+/// Each assertion by itself: one that does not hold blocks no other.
+void render_assertions(const spec::Item& item, const std::shared_ptr<checks::Context>& context,
+                       Diagnostics& diagnostics, std::vector<Work>& out) {
+  for (checks::Assertion& assertion : checks::assertions_of(item.parameters, context, diagnostics)) {
+    const SourcePos at = assertion.at;
+    Work work{.spec = item.spec,
+              .item = assertion.title.empty() ? std::string(assertion.type->name) : assertion.title,
+              .module = item.module,
+              .needs = {},
+              .at = at,
+              .skipped = {},
+              .rendered = {}};
+    work.rendered.chain.push_back({std::move(assertion), {item.module, at}});
+    out.push_back(std::move(work));
+  }
 }
 
 }  // namespace
@@ -49,10 +68,14 @@ Value facts_value(const Facts& facts) {
 }
 
 std::vector<Work> render_items(const std::vector<spec::Item>& items, const SystemView* view, Facts& facts,
-                               Diagnostics& diagnostics) {
+                               Diagnostics& diagnostics, const std::shared_ptr<checks::Context>& context) {
   std::vector<Work> out;
   out.reserve(items.size());
   for (const spec::Item& item : items) {
+    if (item.module == assertions_module && item.skipped.empty()) {
+      render_assertions(item, context, diagnostics, out);
+      continue;
+    }
     Work work{.spec = item.spec,
               .item = item.name,
               .module = item.module,

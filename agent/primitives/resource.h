@@ -2,6 +2,7 @@
 #pragma once
 #include <variant>
 
+#include "checks/assertion.h"
 #include "primitives/block.h"
 #include "primitives/command.h"
 #include "primitives/directory.h"
@@ -33,6 +34,6 @@ namespace converge {
 using Resource = std::variant<Block, CgroupLimit, Directory, File, FstabEntry, GitReached, GitRemote, GitUrlInEffect,
                               ImagePull, K3sSettings, KnownHost, Line, LoadedUnit, LoginLimitInEffect, LoginLimits,
                               MirrorInContainerd, RestartedSince, RunCommand, Service, SshConfigAnswer, SshKey, Swap,
-                              SwapInEffect, SymbolicLink, Sysctl, YamlFile>;
+                              SwapInEffect, SymbolicLink, Sysctl, YamlFile, checks::Assertion>;
 
 }  // namespace converge

@@ -23,6 +23,7 @@
 #include "remote/agent_channel.h"
 #include "system/lock.h"
 #include "system/posix_system.h"
+#include "system/process.h"
 
 namespace converge::remote {
 namespace {
@@ -135,8 +136,11 @@ FromAgent run(System& system, Facts& facts, const Asked& asked, AgentChannel& ch
     lock.emplace(std::move(*taken));
   }
   Diagnostics mistakes;
-  const auto work = render_items(asked.items, &system, facts, mistakes);
-  if (!mistakes.empty()) return because(mistakes);
+  const auto context = std::make_shared<checks::Context>(checks::CommandSetting{own_environment(), std::nullopt});
+  const auto work = render_items(asked.items, &system, facts, mistakes, context);
+  const bool wrong = std::any_of(mistakes.begin(), mistakes.end(),
+                                 [](const Diagnostic& one) { return one.severity == Severity::error; });
+  if (wrong) return because(mistakes);
   const RunOptions options{asked.order.diff, [&] { return channel.stop_requested(); }};
   switch (asked.order.verb) {
     case Verb::plan:

@@ -13,7 +13,7 @@ namespace converge::spec {
 namespace {
 
 constexpr std::int64_t most_items = 100'000;
-const std::vector<std::string> spec_keys{"spec", "hosts", "vars", "needs", "tags", "converge"};
+const std::vector<std::string> spec_keys{"spec", "hosts", "vars", "needs", "tags", "converge", "verify"};
 const std::vector<std::string> item_keys{"name", "tags", "when", "needs", "for_each"};
 
 void complain(Diagnostics& diagnostics, SourcePos at, std::string message, std::string hint = {}) {
@@ -41,6 +41,7 @@ class Loader {
     }
     spec.at = value.at();
     const Value* items = nullptr;
+    const Entry* assertions = nullptr;
     for (const Entry& entry : *top) {
       if (entry.key == "spec") {
         spec.at = entry.key_at;
@@ -59,6 +60,8 @@ class Loader {
         spec.tags = texts(entry);
       } else if (entry.key == "converge") {
         items = &entry.value;
+      } else if (entry.key == "verify") {
+        assertions = &entry;
       } else {
         std::string hint = did_you_mean(entry.key, spec_keys);
         if (hint.empty() && contains(known_modules_, entry.key))
@@ -67,10 +70,11 @@ class Loader {
         complain(diagnostics_, entry.key_at, fmt::format("unknown key '{}' in a spec", entry.key), std::move(hint));
       }
     }
-    if (items == nullptr)
-      complain(diagnostics_, value.at(), "the spec has no 'converge'", "add 'converge:' with a list of modules");
-    else
+    if (items != nullptr)
       list_of_items(*items, spec);
+    else if (assertions == nullptr)
+      complain(diagnostics_, value.at(), "the spec has no 'converge'", "add 'converge:' with a list of modules");
+    if (assertions != nullptr) verify(*assertions, spec);
   }
 
  private:
@@ -109,6 +113,20 @@ class Loader {
     } else {
       complain(diagnostics_, entry.value.at(), fmt::format("'vars' must be a mapping, not a {}", entry.value.kind()));
     }
+  }
+
+  /// Assertions are an item like others, of the module "verify" that no list of items can name.
+  void verify(const Entry& entry, Spec& spec) {
+    if (entry.value.map() == nullptr || entry.value.map()->empty()) {
+      complain(diagnostics_, entry.value.at(), "'verify' says nothing",
+               "write checks as in a gossfile: a type, below it what is checked, below that what is expected");
+      return;
+    }
+    RawItem item;
+    item.module = item.name = "verify";
+    item.at = entry.key_at;
+    item.parameters = entry.value;
+    spec.items.push_back(std::move(item));
   }
 
   void list_of_items(const Value& value, Spec& spec) {

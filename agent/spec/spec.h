@@ -9,7 +9,7 @@
 
 namespace converge::spec {
 
-/// One entry of `converge:`, as written.
+/// One entry of `converge:`, as written; `verify:` is one of the module "verify" after all others.
 struct RawItem {
   std::string module;  // "swapfile"
   SourcePos at;        // of the module's key

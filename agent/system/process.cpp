@@ -447,6 +447,16 @@ void Jobs::pass(std::chrono::milliseconds time) {
   while (Clock::now() < until) state_->step(until);
 }
 
+std::vector<std::pair<std::string, std::string>> own_environment() {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (char** each = environ; each != nullptr && *each != nullptr; ++each) {
+    const std::string text = *each;
+    const std::size_t equals = text.find('=');
+    if (equals != std::string::npos && equals > 0) out.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return out;
+}
+
 std::vector<Result<CommandOutput>> run_all(const std::vector<Launch>& launches, std::size_t parallel) {
   Jobs jobs(parallel);
   for (const auto& launch : launches) jobs.start(launch);

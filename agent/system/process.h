@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -24,6 +25,9 @@ struct Launch {
 /// value. Errc::not_found: no such program; Errc::permission: it may not be executed; Errc::timeout: its process group
 /// got TERM at the deadline and KILL two seconds later. A process left behind in the background is not waited for.
 std::vector<Result<CommandOutput>> run_all(const std::vector<Launch>& launches, std::size_t parallel);
+
+/// Our own environment, for commands that are to have it.
+std::vector<std::pair<std::string, std::string>> own_environment();
 
 /// Programs in the background. Each begins at once, or as soon as fewer than `parallel` run; they are looked after
 /// (read, fed, held to their deadline) whenever somebody waits for an answer or lets time pass.
