@@ -40,7 +40,7 @@ constexpr std::array<VerbRow, 9> verbs{{
     {"inventory", "show hosts and groups; with --explain, every variable and where it comes from",
      "  converge inventory\n  converge inventory -l 'coulomb:!builders'\n  converge inventory --explain CoulombCore\n",
      inventory_verb},
-    {"doc", "tell the keys of a module: types, units, defaults, an example",
+    {"doc", "tell the keys of a module or a check: types, units, defaults, an example",
      "  converge doc\n  converge doc swapfile\n", doc_verb},
     {"schema", "print the JSON Schema of specs, for editors", "  converge schema > spec.schema.json\n", schema_verb},
 }};
@@ -185,7 +185,7 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
     sub->add_option("--explain", o.explain, "every variable of HOST, its value, and where it comes from")
         ->type_name("HOST");
   } else if (name == "doc") {
-    sub->add_option("MODULE", o.module, "a module; without one, all of them")->type_name(" ");
+    sub->add_option("MODULE", o.module, "a module or a type of check; without one, all of them")->type_name(" ");
   }
 }
 

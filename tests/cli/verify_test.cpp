@@ -97,5 +97,17 @@ TEST(VerifySpec, UnknownChecksAreMistakesOfTheSpec) {
   EXPECT_TRUE(has(ran.err, "specs/x.yaml:2:3: error: unknown check type 'fil'")) << ran.err;
 }
 
+TEST(VerifySpec, DocAndSchemaKnowTheChecks) {
+  const Workplace place;
+  const Ran both = place.run("doc file");
+  EXPECT_TRUE(has(both.out, "example:")) << both.out;
+  EXPECT_TRUE(has(both.out, "linked-to")) << both.out;
+  EXPECT_TRUE(has(place.run("doc kernel-param").out, "kernel-param: "));
+  EXPECT_TRUE(has(place.run("doc kernel-para").err, "did you mean 'kernel-param'?"));
+  const Ran schema = place.run("schema");
+  EXPECT_TRUE(has(schema.out, "\"verify\": {")) << schema.out.substr(0, 200);
+  EXPECT_TRUE(has(schema.out, "\"exit-status\": {"));
+}
+
 }  // namespace
 }  // namespace converge
