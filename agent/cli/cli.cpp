@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "cli/outputs.h"
 #include "cli/verbs.h"
 #include "remote/agent.h"
 
@@ -27,7 +28,8 @@ constexpr std::array<VerbRow, 9> verbs{{
     {"plan", "show what apply would change; writes nothing",
      "  converge plan -l CoulombCore --diff\n  converge plan -l coulomb specs/coulombcore.yaml\n", run_verb},
     {"verify", "assert that it is so, in effect; writes nothing",
-     "  sudo converge verify -l CoulombCore\n  converge verify -l CoulombCore -v          also what is in sync\n",
+     "  sudo converge verify -l CoulombCore\n  converge verify -l CoulombCore -v          also what is in sync\n"
+     "  converge verify -g goss.yaml               what a gossfile says, of this machine\n",
      run_verb},
     {"trust", "show the SSH host keys of new hosts, and pin them in known_hosts",
      "  converge trust -l all\n  converge trust -l 'web*' --yes\n", trust_verb},
@@ -38,7 +40,7 @@ constexpr std::array<VerbRow, 9> verbs{{
     {"inventory", "show hosts and groups; with --explain, every variable and where it comes from",
      "  converge inventory\n  converge inventory -l 'coulomb:!builders'\n  converge inventory --explain CoulombCore\n",
      inventory_verb},
-    {"doc", "tell the keys of a module: types, units, defaults, an example",
+    {"doc", "tell the keys of a module or a check: types, units, defaults, an example",
      "  converge doc\n  converge doc swapfile\n", doc_verb},
     {"schema", "print the JSON Schema of specs, for editors", "  converge schema > spec.schema.json\n", schema_verb},
 }};
@@ -76,11 +78,35 @@ void add_spec_options(CLI::App& app, Options& o) {
       ->capture_default_str();
 }
 
+void add_gossfile_options(CLI::App& app, Options& o) {
+  app.add_option("-g,--gossfile", o.gossfiles,
+                 "assert what a gossfile says (several times: each; '-': standard input);\n"
+                 "without -l of this machine, and without specs unless some are named")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  app.add_option("--vars", o.vars_files, "variables for the templates of gossfiles; a later file wins")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  app.add_option("--vars-inline", o.vars_inline, "the same as JSON or YAML, over those of files")->type_name("VARS");
+  app.add_option("--package", o.package_manager, "ask this package manager: dpkg, rpm, apk, pacman")
+      ->check(CLI::IsMember({"dpkg", "deb", "rpm", "apk", "pacman"}))
+      ->type_name("KIND");
+}
+
 void add_format(CLI::App& app, Options& o) {
   app.add_option("--format", o.format, "text, or json: one event per line")
       ->check(CLI::IsMember({"text", "json"}))
       ->type_name("FORMAT")
       ->capture_default_str();
+}
+
+void add_outputs(CLI::App& app, Options& o) {
+  app.add_option("-f,--format", o.formats,
+                 "how to report, several times: NAME, or NAME:FILE for a file:\n" + output_names())
+      ->type_name("FORMAT")
+      ->allow_extra_args(false);
+  app.add_option("-o,--format-options", o.format_options, "of such formats: perfdata, pretty, sort, verbose")
+      ->type_name("WORDS");
 }
 
 void add_host_options(CLI::App& app, Options& o) {
@@ -140,8 +166,12 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
   if (name == "apply" || name == "plan" || name == "verify" || name == "render") {
     add_inventory_options(*sub, o);
     add_spec_options(*sub, o);
-    add_format(*sub, o);
+    if (name == "verify")
+      add_outputs(*sub, o);
+    else
+      add_format(*sub, o);
     if (name != "render") add_run_options(*sub, o, name == "apply");
+    if (name == "verify") add_gossfile_options(*sub, o);
   } else if (name == "trust" || name == "facts") {
     add_inventory_options(*sub, o);
     add_host_options(*sub, o);
@@ -155,12 +185,20 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
     sub->add_option("--explain", o.explain, "every variable of HOST, its value, and where it comes from")
         ->type_name("HOST");
   } else if (name == "doc") {
-    sub->add_option("MODULE", o.module, "a module; without one, all of them")->type_name(" ");
+    sub->add_option("MODULE", o.module, "a module or a type of check; without one, all of them")->type_name(" ");
   }
 }
 
 bool takes_value(std::string_view word) {
-  constexpr std::array<std::string_view, 26> options{"-i",
+  constexpr std::array<std::string_view, 34> options{"-g",
+                                                     "-f",
+                                                     "-o",
+                                                     "--format-options",
+                                                     "--gossfile",
+                                                     "--vars",
+                                                     "--vars-inline",
+                                                     "--package",
+                                                     "-i",
                                                      "--inventory",
                                                      "-l",
                                                      "--limit",
@@ -234,6 +272,7 @@ int main_of(int argc, char** argv) {
   // A node's side of a run: no verb for people.
   if (words.size() == 2 && words[0] == "agent") return remote::serve_agent(words[1]);
   if (words.size() == 3 && words[0] == "agent-install") return remote::install_agent(words[1], words[2]);
+  if (name == "goss") return goss_main(words);
   if (name == "verify") words.insert(words.begin(), "verify");  // a link of that name is the verb
   options.arguments = words;
   words = verb_first(std::move(words));

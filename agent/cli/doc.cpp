@@ -1,6 +1,7 @@
-// doc: what a module takes, from its own table; nothing here knows a module by name.
+// doc: what a module or a check takes, from its own table; nothing here knows one by name.
 #include <fmt/core.h>
 
+#include "checks/type.h"
 #include "cli/verbs.h"
 #include "core/diagnostic.h"
 #include "core/text.h"
@@ -73,20 +74,30 @@ int doc_verb(const Options& options) {
   if (options.module.empty()) {
     for (const Module* module : modules()) fmt::print("{:16} {}\n", module->name, module->summary);
     fmt::print("\n`converge doc MODULE` tells its keys. Every item also takes: name, tags, when, for_each, needs.\n");
+    std::vector<std::string> types;
+    for (const checks::CheckType& type : checks::check_types()) types.emplace_back(type.name);
+    fmt::print("`converge doc TYPE` tells what a check of `verify:` or of a gossfile takes: {}.\n", join(types, ", "));
     return exit_ok;
   }
   const Module* module = find_module(options.module);
-  if (module == nullptr) {
+  const checks::CheckType* type = checks::find_check_type(options.module);
+  if (module == nullptr && type == nullptr) {
     std::vector<std::string> names;
+    for (const checks::CheckType& one : checks::check_types()) names.emplace_back(one.name);
     for (const Module* one : modules()) names.emplace_back(one->name);
     const std::string hint = did_you_mean(options.module, names);
-    fmt::print(stderr, "converge: there is no module '{}'\n          {}\n", printable(options.module),
+    fmt::print(stderr, "converge: there is no module or check '{}'\n          {}\n", printable(options.module),
                hint.empty() ? "see `converge doc` for all of them" : hint);
     return exit_usage;
   }
-  fmt::print("{}: {}\n\n", module->name, module->summary);
-  print_fields(module->fields, "  ");
-  fmt::print("\nexample:\n\n{}\n", module->example);
+  if (module != nullptr) {
+    fmt::print("{}: {}\n\n", module->name, module->summary);
+    print_fields(module->fields, "  ");
+    fmt::print("\nexample:\n\n{}\n", module->example);
+  }
+  if (type != nullptr)
+    fmt::print("{}{}", module != nullptr ? "\nas a check, in `verify:` and gossfiles:\n\n" : "",
+               checks::describe(*type));
   return exit_ok;
 }
 

@@ -129,12 +129,14 @@ class Fleet {
                  .by = by_,
                  .verb = verb_,
                  .diff = options_.diff,
-                 .all = options_.verbose > 0 || options_.format == "json",
+                 .all = options_.verbose > 0 || options_.format == "json" || !options_.formats.empty(),
                  .wait = options_.wait};
     order.items = [&](const spec::Value& facts) -> Result<std::vector<spec::Item>> {
       const std::lock_guard lock(loading_);
       Diagnostics found;
       auto items = items_for(options_, loaded_, host, facts, sources, found);
+      // Warnings were told before any host was reached.
+      std::erase_if(found, [](const Diagnostic& one) { return one.severity != Severity::error; });
       if (found.empty()) return items;
       std::string text;
       for (const Diagnostic& one : found) text += render(one);
@@ -291,7 +293,7 @@ std::vector<std::string> check_elsewhere(const Options& options, Loaded& loaded,
   std::vector<std::string> out;
   for (std::string& host : hosts) {
     (void)reach_of(options, loaded, host, diagnostics);
-    if (specs_for(loaded, host, diagnostics).empty()) {
+    if (specs_for(loaded, host, diagnostics).empty() && options.gossfiles.empty()) {
       if (hosts.size() == 1)
         complain(diagnostics, {}, fmt::format("no spec is for '{}'", host),
                  "see the `hosts:` of the specs, or give the host to one of their groups");

@@ -3,15 +3,21 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <set>
 
+#include "checks/gossfile.h"
 #include "core/text.h"
 #include "spec/pattern.h"
+#include "spec/yaml.h"
+#include "system/process.h"
 
 namespace converge::cli {
 namespace {
+
+constexpr std::size_t most_gossfile = std::size_t{16} << 20U;
 
 void complain(Diagnostics& diagnostics, Error error, SourcePos at = {}) {
   diagnostics.push_back({at, error.text(), std::move(error.hint), Severity::error});
@@ -50,6 +56,12 @@ bool is_this_machine(const std::string& name, const Facts& facts) {
 }  // namespace
 
 bool load_inventory(const Options& options, bool all_without_limit, Loaded& loaded, Diagnostics& diagnostics) {
+  if (!options.gossfiles.empty() && options.limit.empty()) {
+    auto extra = spec::parse_extra_vars(options.extra_vars, loaded.files, loaded.sources, diagnostics);
+    if (extra) loaded.extra = *std::move(extra);
+    loaded.hosts = {"localhost"};
+    return extra.has_value();
+  }
   auto inventory = spec::load_inventory(options.inventory, loaded.files, loaded.sources, diagnostics);
   auto extra = spec::parse_extra_vars(options.extra_vars, loaded.files, loaded.sources, diagnostics);
   if (extra) loaded.extra = std::move(*extra);
@@ -85,6 +97,7 @@ bool load_inventory(const Options& options, bool all_without_limit, Loaded& load
 
 bool load_specs(const Options& options, Loaded& loaded, Diagnostics& diagnostics) {
   const std::size_t before = diagnostics.size();
+  if (!options.gossfiles.empty() && options.specs.empty()) return true;
   const std::vector<std::string> known = module_names();
   std::vector<spec::Spec> specs;
   for (const std::string& file : spec_files(options, loaded, diagnostics)) {
@@ -96,6 +109,87 @@ bool load_specs(const Options& options, Loaded& loaded, Diagnostics& diagnostics
                       [](const Diagnostic& d) { return d.severity == Severity::error; });
 }
 
+bool load_gossfile_options(const Options& options, Loaded& loaded, Diagnostics& diagnostics) {
+  const auto take = [&](const std::string& name, Result<std::string> text) {
+    if (!text) {
+      diagnostics.push_back(spec::cannot_read(name, std::move(text).error(), loaded.sources));
+      return false;
+    }
+    spec::YamlRules rules;
+    rules.aliases = true;
+    const auto value = spec::read_yaml(*loaded.sources.add(name, *std::move(text)), rules, diagnostics);
+    if (!value) return false;
+    if (value->is_null()) return true;
+    if (value->map() == nullptr) {
+      complain(diagnostics, Error{Errc::invalid, "variables are a mapping", {}, "write 'name: value'"}, value->at());
+      return false;
+    }
+    for (const spec::Entry& entry : *value->map()) {
+      std::erase_if(loaded.gossfile_vars, [&](const spec::Entry& old) { return old.key == entry.key; });
+      loaded.gossfile_vars.push_back(entry);
+    }
+    return true;
+  };
+  bool good = true;
+  for (const std::string& file : options.vars_files) good = take(file, loaded.files.read(file)) && good;
+  if (!options.vars_inline.empty()) good = take("--vars-inline", options.vars_inline) && good;
+  if (std::find(options.gossfiles.begin(), options.gossfiles.end(), "-") != options.gossfiles.end()) {
+    std::string text;
+    char block[65536];
+    for (std::size_t n = 0; (n = std::fread(block, 1, sizeof(block), stdin)) > 0 && text.size() < most_gossfile;)
+      text.append(block, n);
+    loaded.standard_input = std::move(text);
+  }
+  return good;
+}
+
+namespace {
+
+/// What the gossfiles ask of a host, as items; their templates see --vars before the host's variables, and its facts.
+void add_gossfiles(const Options& options, Loaded& loaded, const std::string& host, const spec::Value& facts,
+                   Sources& sources, Diagnostics& diagnostics, std::vector<spec::Item>& out) {
+  const spec::Variables variables = spec::merge_variables(loaded.inventory, host, {}, loaded.extra);
+  const spec::VariableScope scope(variables, facts, diagnostics);
+  checks::GossfileInput input;
+  input.scope = scope.scope();
+  input.scope.variable = [&, inherited = input.scope.variable](std::string_view name) -> const spec::Value* {
+    for (const spec::Entry& entry : loaded.gossfile_vars)
+      if (entry.key == name) return &entry.value;
+    return inherited(name);
+  };
+  spec::FileReader files = loaded.files;
+  files.max_bytes = most_gossfile;
+  input.read = [&](const std::string& path) -> Result<std::string> {
+    if (path == "-" && loaded.standard_input) return *loaded.standard_input;
+    auto text = files.read(path);
+    if (!text) return std::move(text).error().during(fmt::format("reading '{}'", path));
+    return text;
+  };
+  input.list = [&](const std::string& directory) { return files.list(directory.empty() ? "." : directory); };
+  input.commands.environment = own_environment();
+  for (const std::string& file : options.gossfiles) {
+    auto checks = checks::checks_of(file, input, sources, diagnostics);
+    if (!checks) continue;
+    spec::Item item;
+    item.spec = item.name = file;
+    item.module = assertions_module;
+    item.at = checks->map()->front().key_at;
+    item.parameters = *std::move(checks);
+    out.push_back(std::move(item));
+  }
+}
+
+std::shared_ptr<checks::Context> context_here(const Options& options) {
+  checks::CommandSetting setting{own_environment(), std::nullopt};
+  std::error_code failed;
+  const std::string here = std::filesystem::current_path(failed).string();
+  if (auto directory = AbsPath::parse(here); !failed && directory) setting.directory = *std::move(directory);
+  return std::make_shared<checks::Context>(std::move(setting),
+                                           options.package_manager == "deb" ? "dpkg" : options.package_manager);
+}
+
+}  // namespace
+
 std::vector<spec::Item> items_for(const Options& options, Loaded& loaded, const std::string& host,
                                   const spec::Value& facts, Sources& sources, Diagnostics& diagnostics) {
   std::vector<spec::Item> out;
@@ -104,8 +198,11 @@ std::vector<spec::Item> items_for(const Options& options, Loaded& loaded, const 
     auto items = spec::evaluate_items(*one, variables, facts, loaded.files, sources, diagnostics);
     out.reserve(out.size() + items.size());
     for (spec::Item& item : items)
-      if (spec::selected_by_tags(item, options.tags, options.skip_tags)) out.push_back(std::move(item));
+      if (spec::selected_by_tags(item, options.tags, options.skip_tags) &&
+          (item.module != assertions_module || options.verb == "verify" || options.verb == "render"))
+        out.push_back(std::move(item));
   }
+  add_gossfiles(options, loaded, host, facts, sources, diagnostics, out);
   return out;
 }
 
@@ -124,7 +221,7 @@ std::vector<const spec::Spec*> specs_for(const Loaded& loaded, const std::string
 std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const SystemView* view,
                            Facts& facts, Diagnostics& diagnostics) {
   const auto items = items_for(options, loaded, host, facts_value(facts), loaded.sources, diagnostics);
-  auto work = render_items(items, view, facts, diagnostics);
+  auto work = render_items(items, view, facts, diagnostics, context_here(options));
   const bool all_read = std::none_of(diagnostics.begin(), diagnostics.end(),
                                      [](const Diagnostic& d) { return d.severity == Severity::error; });
   if (!all_read || !work.empty()) return work;

@@ -20,6 +20,8 @@ struct Loaded {
   std::vector<std::string> hosts;              // selected by -l
   std::vector<spec::Spec> specs;               // in the order they run
   spec::Map extra;                             // -e
+  spec::Map gossfile_vars;                     // --vars and --vars-inline
+  std::optional<std::string> standard_input;   // read once, when a gossfile is '-'
   std::vector<std::unique_ptr<Sources>> kept;  // texts of single hosts that diagnostics point into
 };
 
@@ -27,6 +29,9 @@ struct Loaded {
 bool load_inventory(const Options& options, bool all_without_limit, Loaded& loaded, Diagnostics& diagnostics);
 /// Reads the specs: those named, or all of specs/.
 bool load_specs(const Options& options, Loaded& loaded, Diagnostics& diagnostics);
+
+/// Reads --vars and --vars-inline. Without -l, gossfiles are about this machine, and no inventory is needed.
+bool load_gossfile_options(const Options& options, Loaded& loaded, Diagnostics& diagnostics);
 
 /// The specs that are for `host`, in the order they run.
 std::vector<const spec::Spec*> specs_for(const Loaded& loaded, const std::string& host, Diagnostics& diagnostics);

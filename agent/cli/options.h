@@ -8,7 +8,11 @@ namespace converge::cli {
 
 struct Options {
   std::string verb = "apply";
-  std::vector<std::string> specs;  // files; empty: specs/*.yaml
+  std::vector<std::string> specs;       // files; empty: specs/*.yaml
+  std::vector<std::string> gossfiles;   // -g; "-" is standard input
+  std::vector<std::string> vars_files;  // --vars, a later one wins
+  std::string vars_inline;              // --vars-inline
+  std::string package_manager;          // --package
   std::string inventory = "inventory";
   std::string limit;       // a host pattern
   std::string connection;  // "", "local", "ssh"
@@ -24,6 +28,8 @@ struct Options {
   bool check = false, diff = false, wait = false;
   std::string root = "/";
   std::string format = "text";
+  std::vector<std::string> formats;  // verify: NAME or NAME:FILE; empty: what `format` says
+  std::string format_options;        // of those, "perfdata,verbose"
   std::string colour = "auto";
   int verbose = 0;
   std::string log_level;               // "": what `verbose` says

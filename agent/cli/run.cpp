@@ -1,8 +1,6 @@
 // apply, plan and verify: which hosts are this machine, with which rights, under which lock; then the engine.
 #include <fmt/core.h>
-#include <sys/ioctl.h>
 #include <sys/types.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,12 +10,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 
 #include "cli/elsewhere.h"
 #include "cli/interrupt.h"
 #include "cli/load.h"
 #include "cli/log.h"
+#include "cli/outputs.h"
 #include "cli/verbs.h"
 #include "core/text.h"
 #include "report/reporter.h"
@@ -63,21 +61,6 @@ std::string holder_note() {
   return fmt::format("the run of {} (pid {}, since {})", user == nullptr ? "root" : user, getpid(), now.text());
 }
 
-std::unique_ptr<Reporter> reporter_for(const Options& options, bool several) {
-  if (options.format == "json") return json_reporter();
-  const bool terminal = isatty(STDOUT_FILENO) == 1;
-  const char* no_colour = std::getenv("NO_COLOR");  // no-color.org: set and not empty
-  const bool colour = options.colour == "always" ||
-                      (options.colour == "auto" && terminal && (no_colour == nullptr || *no_colour == '\0'));
-  struct winsize size = {};
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) size.ws_col = 80;
-  return text_reporter({.colour = colour,
-                        .progress = isatty(STDERR_FILENO) == 1 && terminal,
-                        .columns = size.ws_col,
-                        .all = options.verbose > 0,
-                        .retry = several ? "-l @failed" : ""});
-}
-
 /// Keeps the names for -l @failed; none: there is nothing to try again. A home that cannot be written costs only that.
 void remember_failed(const std::vector<std::string>& hosts, Log& log) {
   namespace fs = std::filesystem;
@@ -89,14 +72,8 @@ void remember_failed(const std::vector<std::string>& hosts, Log& log) {
     return;
   }
   fs::create_directories(file.parent_path(), failed);
-  const fs::path beside = file.string() + fmt::format(".{}", getpid());
-  {
-    std::ofstream out(beside, std::ios::trunc);
-    out << join(hosts, "\n") << "\n";
-    if (!out.flush()) failed = std::make_error_code(std::errc::io_error);
-  }
-  if (!failed) fs::rename(beside, file, failed);
-  if (failed) log.warning(fmt::format("cannot keep the names of the hosts that failed in '{}'", file.string()));
+  if (!replace_file(file, join(hosts, "\n") + "\n"))
+    log.warning(fmt::format("cannot keep the names of the hosts that failed in '{}'", file.string()));
 }
 
 /// The one host a local run is about, told as the reporter wants it.
@@ -135,10 +112,13 @@ int complain(const Error& error, int code) {
 int run_verb(const Options& options) {
   const auto start = Clock::now();
   const Verb verb = verb_of(options);
+  if (const auto outputs = parse_outputs(options.formats); !outputs) return complain(outputs.error(), exit_usage);
+  if (const auto how = parse_format_options(options.format_options); !how) return complain(how.error(), exit_usage);
   Diagnostics diagnostics;
   Loaded loaded;
   bool good = load_inventory(options, false, loaded, diagnostics);
   good = load_specs(options, loaded, diagnostics) && good;
+  good = load_gossfile_options(options, loaded, diagnostics) && good;
   // With hosts to look for, go on even so: mistakes in values are reported together with those of form.
   const bool hosts_known = !loaded.hosts.empty();
   if (!good && !hosts_known) {
@@ -209,10 +189,12 @@ int run_verb(const Options& options) {
     return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - since);
   };
   const bool several = local.size() + elsewhere.size() > 1;
-  const auto reporter = reporter_for(options, several);
+  std::vector<Error> unwritten;
+  const auto reporter = reporter_for(options, several, unwritten);
   std::size_t item_width = 0;
   for (const auto& [host, items] : work)
     for (const Work& item : items) item_width = std::max(item_width, item.item.size());
+  if (!elsewhere.empty() && !options.gossfiles.empty()) item_width = std::max<std::size_t>(item_width, 12);
   if (!elsewhere.empty())
     for (const spec::Spec& spec : loaded.specs)
       for (const spec::RawItem& item : spec.items) item_width = std::max(item_width, item.name.size());
@@ -240,6 +222,7 @@ int run_verb(const Options& options) {
   if (several || loaded.hosts.size() > 1 || options.limit.find("@failed") != std::string::npos)
     remember_failed(failed, log);
   reporter->run_ends(code, spent(start));
+  for (const Error& error : unwritten) return complain(error, exit_internal);
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
     log.error(fmt::format("the report could not be written; the run itself ended with exit code {}", code));
     return exit_internal;

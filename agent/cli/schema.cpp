@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "checks/type.h"
 #include "cli/verbs.h"
 #include "modules/module.h"
 
@@ -99,18 +100,25 @@ int schema_verb(const Options& /*options*/) {
                      {"properties", std::move(properties)},
                      {"additionalProperties", false},
                      {"oneOf", std::move(one_of)}};
-  const Json schema = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
-                       {"title", "a converge spec"},
-                       {"type", "object"},
-                       {"properties",
-                        {{"spec", {{"type", "string"}, {"description", "the name it is reported under"}}},
-                         {"hosts", {{"type", "string"}, {"description", "a host pattern, as for -l"}}},
-                         {"vars", {{"type", "object"}}},
-                         {"needs", texts},
-                         {"tags", texts},
-                         {"converge", {{"type", "array"}, {"items", item}}}}},
-                       {"required", Json::array({"converge"})},
-                       {"additionalProperties", false}};
+  // Values of checks may be templates too, whatever their type; includes are for gossfiles alone.
+  Json checks = Json::parse(checks::gossfile_schema(), nullptr, false);
+  checks.erase("$schema");
+  checks["properties"].erase("gossfile");
+  checks["description"] = "checks in the vocabulary of gossfiles, asked by `converge verify`";
+  const Json schema = {
+      {"$schema", "https://json-schema.org/draft/2020-12/schema"},
+      {"title", "a converge spec"},
+      {"type", "object"},
+      {"properties",
+       {{"spec", {{"type", "string"}, {"description", "the name it is reported under"}}},
+        {"hosts", {{"type", "string"}, {"description", "a host pattern, as for -l"}}},
+        {"vars", {{"type", "object"}}},
+        {"needs", texts},
+        {"tags", texts},
+        {"converge", {{"type", "array"}, {"items", item}}},
+        {"verify", std::move(checks)}}},
+      {"anyOf", Json::array({{{"required", Json::array({"converge"})}}, {{"required", Json::array({"verify"})}}})},
+      {"additionalProperties", false}};
   fmt::print("{}\n", schema.dump(2));
   return exit_ok;
 }

@@ -12,6 +12,9 @@ int inventory_verb(const Options& options);
 int doc_verb(const Options& options);
 int schema_verb(const Options& options);
 
+/// Goss's own command line, without the program. @return Goss's exit codes.
+int goss_main(const std::vector<std::string>& words);
+
 /// Everything: parses `argv`, runs the verb. @return the exit code.
 int main_of(int argc, char** argv);
 

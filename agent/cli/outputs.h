@@ -1,0 +1,31 @@
+// Where a run's report goes, and in which forms: -f NAME or -f NAME:FILE, several times.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+#include "core/result.h"
+#include "report/formats.h"
+
+namespace converge::cli {
+
+struct Output {
+  std::string name, file;  // no file: standard output
+};
+/// Errc::invalid for an unknown name, two that go to standard output, text or json for a file.
+Result<std::vector<Output>> parse_outputs(const std::vector<std::string>& words);
+/// "perfdata,verbose"; unknown ones are Errc::invalid.
+Result<FormatOptions> parse_format_options(const std::string& words);
+/// The names -f takes, for help.
+std::string output_names();
+
+/// Tells all of options.formats, which have been parsed; text if there are none. A file that cannot be written is put
+/// into `unwritten`, which must outlive it. `several`: hosts.
+std::unique_ptr<Reporter> reporter_for(const Options& options, bool several, std::vector<Error>& unwritten);
+
+/// Puts `text` into a new file in place of `path`.
+Status replace_file(const std::filesystem::path& path, const std::string& text);
+
+}  // namespace converge::cli

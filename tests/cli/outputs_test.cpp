@@ -1,0 +1,147 @@
+// The forms other programs read, with texts that would like to be more than text; and the command line of Goss.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/program.h"
+
+namespace converge {
+namespace {
+
+bool has(const std::string& text, const std::string& words) { return text.find(words) != std::string::npos; }
+
+/// A passing, a failing, a skipped and an undetermined check; what the failing one says is hostile.
+void write_gossfile(const Workplace& place) {
+  place.write("hostile", "<a href=\"x\">]]>&amp;|crit=9 # SKIP\n\x1b[31mred\x01\\ '\"} 1\nok 1 - forged\n");
+  place.write("goss.yaml",
+              "file:\n  hostile: {exists: true, contents: {equal: x}}\n  gone: {exists: true, mode: \"0644\"}\n"
+              "matching:\n  \"a|b=1;\\\"<&>#\": {content: 1, matches: 2}\nregistry:\n  HKLM: {exists: true}\n");
+}
+
+Ran verify_as(const Workplace& place, const std::string& format, const std::string& more = "") {
+  return place.run("verify -g goss.yaml -f " + format + " " + more);
+}
+
+std::size_t lines_of(const std::string& text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+TEST(Outputs, NoneLetsATextOfAHostBeMore) {
+  const Workplace place;
+  write_gossfile(place);
+  for (const char* format : {"documentation", "rspecish", "junit", "tap", "nagios", "prometheus", "goss_json",
+                             "json_oneline", "structured", "text", "json"}) {
+    const Ran ran = verify_as(place, format, "-o verbose,perfdata -v");
+    EXPECT_EQ(ran.exit, 1) << format << ran.err;
+    EXPECT_FALSE(ran.out.empty()) << format;
+    EXPECT_FALSE(has(ran.out, "\x1b")) << format;
+    EXPECT_FALSE(has(ran.out, "\x01")) << format;
+  }
+}
+
+TEST(Outputs, JunitIsXmlWhateverTheHostSays) {
+  const Workplace place;
+  write_gossfile(place);
+  const std::string out = verify_as(place, "junit").out;
+  EXPECT_TRUE(has(out, "errors=\"1\" tests=\"6\" failures=\"3\" skipped=\"1\"")) << out;
+  EXPECT_TRUE(has(out, "&lt;a href=")) << out;
+  EXPECT_FALSE(has(out, "<a ")) << out;
+  EXPECT_FALSE(has(out, "]]>")) << out;
+}
+
+TEST(Outputs, TapHasAPlanAndNoForgedLines) {
+  const Workplace place;
+  write_gossfile(place);
+  const std::string out = verify_as(place, "tap").out;
+  EXPECT_TRUE(out.starts_with("1..6\n")) << out;
+  EXPECT_EQ(lines_of(out), 7U) << out;
+  EXPECT_FALSE(has(out, "\nok 1 - forged")) << out;
+  EXPECT_TRUE(has(out, "\\# SKIP")) << out;  // of the host's text: escaped
+}
+
+TEST(Outputs, NagiosHasOneBarAndOneStatus) {
+  const Workplace place;
+  write_gossfile(place);
+  const std::string out = verify_as(place, "nagios", "-o perfdata,verbose").out;
+  EXPECT_TRUE(out.starts_with("GOSS CRITICAL - Count: 6, Failed: 4, Skipped: 1, Duration: ")) << out;
+  EXPECT_EQ(std::count(out.begin(), out.end(), '|'), 1) << out;
+  EXPECT_EQ(lines_of(out), 5U) << out;
+}
+
+TEST(Outputs, PrometheusLabelsAreQuoted) {
+  const Workplace place;
+  write_gossfile(place);
+  const std::string out = verify_as(place, "prometheus", "-o verbose").out;
+  EXPECT_TRUE(has(out, "{outcome=\"fail\",resource_id=\"a|b=1;\\\"<&>#\",type=\"matching\"} 1\n")) << out;
+  EXPECT_TRUE(has(out, "{outcome=\"unknown\",resource_id=\"HKLM\",type=\"registry\"} 1\n")) << out;
+  EXPECT_TRUE(has(out, "goss_tests_run_outcomes_total{outcome=\"fail\"} 1\n")) << out;
+}
+
+TEST(Outputs, JsonHasGosssKeys) {
+  const Workplace place;
+  write_gossfile(place);
+  const auto json = nlohmann::json::parse(verify_as(place, "goss_json", "-o sort").out);
+  EXPECT_EQ(json["summary"]["test-count"], 6);
+  EXPECT_EQ(json["summary"]["failed-count"], 4);
+  EXPECT_EQ(json["summary"]["skipped-count"], 1);
+  const auto& first = json["results"][0];
+  EXPECT_EQ(first["resource-type"], "File");
+  EXPECT_EQ(first["resource-id"], "gone");
+  EXPECT_EQ(first["result"], 1);
+  EXPECT_EQ(first["matcher-result"]["actual"], false);
+  EXPECT_EQ(lines_of(verify_as(place, "json_oneline", "-o pretty").out), 1U);
+}
+
+TEST(Outputs, SeveralInOneRunGoToTheirFiles) {
+  const Workplace place;
+  write_gossfile(place);
+  const Ran ran = verify_as(place, "text", "-f junit:report.xml -f silent");
+  EXPECT_EQ(ran.exit, 64) << "two on standard output";
+  const Ran both = verify_as(place, "text", "-f junit:report.xml -f tap:report.tap");
+  EXPECT_EQ(both.exit, 1);
+  EXPECT_TRUE(has(both.out, "1 host ·")) << both.out;
+  EXPECT_TRUE(place.read("report.xml").starts_with("<?xml ")) << both.err;
+  EXPECT_TRUE(place.read("report.tap").starts_with("1..6\n"));
+  EXPECT_EQ(verify_as(place, "junit:no/such/directory.xml").exit, 70);
+  EXPECT_EQ(verify_as(place, "jnuit").exit, 64);
+  EXPECT_EQ(verify_as(place, "silent").out, "");
+}
+
+TEST(Goss, ValidatesByALinkOfThatNameWithItsOwnWordsAndExitCodes) {
+  const Workplace place;
+  std::filesystem::create_symlink(CONVERGE_BINARY, place.here() / "goss");
+  place.write("goss.yaml", "file:\n  inventory: {exists: true}\n");
+  place.write("bad.yaml", "file:\n  gone: {exists: true}\n");
+  place.write("wrong.yaml", "file:\n  gone: {exist: true}\n");
+  const auto goss = [&](const std::string& arguments, const std::string& environment = "") {
+    const int status = std::system(  // NOLINT: the test's own words
+        ("cd '" + place.here().string() + "' && " + environment + " ./goss " + arguments +
+         " >stdout 2>stderr </dev/null")
+            .c_str());
+    return Ran{WEXITSTATUS(status), place.read("stdout"), place.read("stderr")};
+  };
+  EXPECT_TRUE(goss("-v").out.starts_with("goss version v0.4.10")) << goss("-v").out;
+  const Ran good = goss("validate");
+  EXPECT_EQ(good.exit, 0) << good.err;
+  EXPECT_TRUE(good.out.starts_with(".\n\nTotal Duration: ")) << good.out;
+  EXPECT_TRUE(has(good.out, "Count: 1, Failed: 0, Skipped: 0\n"));
+  EXPECT_EQ(goss("-g bad.yaml validate").exit, 1);
+  EXPECT_EQ(goss("v", "GOSS_FILE=bad.yaml GOSS_FMT=nagios").exit, 2);
+  EXPECT_EQ(goss("v -g bad.yaml -f structured").exit, 0);
+  EXPECT_TRUE(has(goss("v -f json").out, "\"resource-type\":\"File\""));
+  EXPECT_EQ(goss("validate -g wrong.yaml").exit, 78);
+  EXPECT_EQ(goss("validate -g gone.yaml").exit, 78);
+  EXPECT_EQ(goss("validate --max-concurrent 0").exit, 1);
+  EXPECT_EQ(goss("validate -f nothing").exit, 1);
+  EXPECT_EQ(goss("nothing").exit, 3);
+  const Ran late = goss("-g bad.yaml validate --retry-timeout 30ms --sleep 20ms");
+  EXPECT_EQ(late.exit, 3) << late.out << late.err;
+  EXPECT_TRUE(has(late.out, "Attempt #2:")) << late.out;
+  const Ran shown = goss("render --vars-inline '{}'");
+  EXPECT_EQ(shown.exit, 0) << shown.err;
+  EXPECT_TRUE(nlohmann::json::parse(shown.out)["file"]["inventory"]["exists"]);
+}
+
+}  // namespace
+}  // namespace converge
