@@ -146,7 +146,7 @@ void AgentChannel::take(std::string_view bytes) {
     if (**payload == stop) {
       stop_ = true;
       doing_told_ = true;  // what is in hand has been told, or will be when it is done
-      queue_.push_back(wire(Doing{std::string(stopping)}));
+      queue(wire(Doing{std::string(stopping)}));
     } else if (**payload == bye) {
       bye_ = true;
     } else {
