@@ -16,7 +16,7 @@ void write_gossfile(const Workplace& place) {
   place.write("hostile", "<a href=\"x\">]]>&amp;|crit=9 # SKIP\n\x1b[31mred\x01\\ '\"} 1\nok 1 - forged\n");
   place.write("goss.yaml",
               "file:\n  hostile: {exists: true, contents: {equal: x}}\n  gone: {exists: true, mode: \"0644\"}\n"
-              "matching:\n  \"a|b=1;\\\"<&>#\": {content: 1, matches: 2}\nregistry:\n  HKLM: {exists: true}\n");
+              "matching:\n  \"a|b=1;\\\"<&>#\\e[31m\": {content: 1, matches: 2}\nregistry:\n  HKLM: {exists: true}\n");
 }
 
 Ran verify_as(const Workplace& place, const std::string& format, const std::string& more = "") {
@@ -73,7 +73,7 @@ TEST(Outputs, PrometheusLabelsAreQuoted) {
   const Workplace place;
   write_gossfile(place);
   const std::string out = verify_as(place, "prometheus", "-o verbose").out;
-  EXPECT_TRUE(has(out, "{outcome=\"fail\",resource_id=\"a|b=1;\\\"<&>#\",type=\"matching\"} 1\n")) << out;
+  EXPECT_TRUE(has(out, "{outcome=\"fail\",resource_id=\"a|b=1;\\\"<&>#\\\\x1b[31m\",type=\"matching\"} 1\n")) << out;
   EXPECT_TRUE(has(out, "{outcome=\"unknown\",resource_id=\"HKLM\",type=\"registry\"} 1\n")) << out;
   EXPECT_TRUE(has(out, "goss_tests_run_outcomes_total{outcome=\"fail\"} 1\n")) << out;
 }
