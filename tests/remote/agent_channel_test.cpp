@@ -224,7 +224,7 @@ TEST_F(AgentChannelTest, WhatIsTooLargeForAMessageIsCutAndSaid) {
 TEST_F(AgentChannelTest, AControllerThatFallsSilentIsLost) {
   const auto agent = channel({.alive = milliseconds(10), .silence = milliseconds(50), .moment = milliseconds(10)});
   EXPECT_FALSE(agent->finish(soon()));
-  EXPECT_TRUE(agent->lost());
+  ASSERT_TRUE(agent->lost());
   EXPECT_TRUE(agent->stop_requested());
   Sources sources;
   EXPECT_FALSE(agent->receive(sources));
@@ -246,7 +246,7 @@ TEST_F(AgentChannelTest, AHangUpIsAStopAfterWhatWasSaidBefore) {
   say(RunOrder{.run = "r"});
   hang_up();
   EXPECT_FALSE(agent->finish(soon()));
-  EXPECT_TRUE(agent->lost());
+  ASSERT_TRUE(agent->lost());
   EXPECT_TRUE(agent->stop_requested());
   Sources sources;
   const auto order = agent->receive(sources);
@@ -285,7 +285,7 @@ TEST_F(AgentChannelTest, StopIsToldAndTheStepInHandIsStillToldWhole) {
 TEST_F(AgentChannelTest, ByeEndsWellEvenIfTheLineDiesAfterIt) {
   const auto agent = channel();
   say(Bye{});
-  EXPECT_TRUE(agent->finish(soon()));
+  ASSERT_TRUE(agent->finish(soon()));
   EXPECT_FALSE(agent->lost());
   Sources sources;
   const auto message = agent->receive(sources);
