@@ -101,8 +101,8 @@ class Fleet {
     if (const auto most = remote::Share::parse(options_.max_fail)) options.max_fail = *most;
     const auto left = remote::run_fleet(
         hosts_.size(), options, [&](std::size_t host, const remote::Tell& tell) { return work(host, tell); },
-        [&](std::size_t host, News news) { tell(hosts_[host], news); },
-        [&](std::size_t host, HostEnd end) { return ended(hosts_[host], end); }, [] { return interrupted(); });
+        [&](std::size_t host, const News& news) { tell(hosts_[host], news); },
+        [&](std::size_t host, const HostEnd& end) { return ended(hosts_[host], end); }, [] { return interrupted(); });
     for (const std::size_t host : left)
       failed(hosts_[host], NoRun::not_begun,
              interrupted() ? Error{Errc::timeout, "interrupted before its turn came", {}, {}}
