@@ -149,6 +149,13 @@ int run_verb(const Options& options) {
                     exit_usage);
   }
 
+  if (!elsewhere.empty() && !options.package_manager.empty())
+    return complain(Error{Errc::invalid,
+                          "--package is about this machine, and there are other hosts",
+                          {},
+                          "leave it out: each host's package manager is found there"},
+                    exit_usage);
+
   std::vector<std::pair<std::string, std::vector<Work>>> work;
   for (const std::string& host : local)
     work.emplace_back(host, work_for(options, loaded, host, system, *facts, diagnostics));

@@ -75,6 +75,23 @@ TEST(VerifyGossfile, MistakesAreToldWithTheirPlaceAndExit65) {
   EXPECT_TRUE(has(place.run("verify -g empty.yaml").err, "there are no checks in 'empty.yaml'"));
 }
 
+TEST(VerifyGossfile, IsAskedOfATreeWhenOneIsNamed) {
+  const Workplace place;
+  place.write("goss.yaml", "file:\n  /etc/passwd: {exists: true, contents: [tegwick, \"{{ inventory_hostname }}\"]}\n");
+  place.write("tree/etc/passwd", "tegwick node1\n");
+  const Ran ran = place.on_tree("verify -v -g goss.yaml");
+  EXPECT_EQ(ran.exit, 0) << ran.out << ran.err;
+  EXPECT_TRUE(has(ran.out, "node1  file  in sync       file:/etc/passwd")) << ran.out;
+}
+
+TEST(VerifyGossfile, APackageManagerIsNotNamedForOtherHosts) {
+  const Workplace place;
+  place.write("goss.yaml", "package:\n  bash: {installed: true}\n");
+  const Ran ran = place.run("verify -l node2 -g goss.yaml --package rpm -c ssh");
+  EXPECT_EQ(ran.exit, 64) << ran.out << ran.err;
+  EXPECT_TRUE(has(ran.err, "--package")) << ran.err;
+}
+
 TEST(VerifySpec, ChecksOfASpecAreAskedByVerifyAlone) {
   const Workplace place;
   place.write("specs/x.yaml",
