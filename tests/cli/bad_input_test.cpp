@@ -6,6 +6,13 @@
 namespace converge {
 namespace {
 
+/// A row's words as a name that GoogleTest takes.
+std::string named(const auto& row) {
+  std::string name;
+  for (const char c : std::string(row.about)) name += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  return name;
+}
+
 struct Case {
   const char* about;
   const char* spec;
@@ -73,11 +80,7 @@ const std::vector<Case> cases{
      "converge:\n  - fiel: {}\n  - file: {path: rel, modus: 1}\n  - swapfile: {size: 0}\n",
      {"specs/x.yaml:2:5", "specs/x.yaml:3:18", "specs/x.yaml:3:23", "specs/x.yaml:4:", "errors; nothing was touched"}},
 };
-INSTANTIATE_TEST_SUITE_P(Cases, BadSpec, testing::ValuesIn(cases), [](const auto& row) {
-  std::string name;
-  for (const char c : std::string(row.param.about)) name += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Cases, BadSpec, testing::ValuesIn(cases), [](const auto& row) { return named(row.param); });
 
 TEST(BadFile, OfAHundredMegabytesIsRefusedUnread) {
   const Workplace place;
@@ -124,6 +127,74 @@ TEST(BadUsage, IsSixtyFour) {
   EXPECT_EQ(place.run("doc nonsense").exit, 64);
   EXPECT_EQ(place.run("plan --format xml -l node1").exit, 64);
 }
+
+struct FleetCase {
+  const char* about;
+  const char* arguments;
+  int exit;
+  std::vector<std::string> says;
+  const char* vars = "";  // of the host, besides its address
+  const char* host = "web1";
+};
+
+class BadFleet : public testing::TestWithParam<FleetCase> {};
+
+TEST_P(BadFleet, IsSaidBeforeAnyHostIsReached) {
+  const Workplace place;
+  place.write("specs/x.yaml", "converge:\n  - file: {path: /etc/new, content: a}\n");
+  place.write("inventory/hosts.yaml", std::string("all:\n  hosts:\n    ") + GetParam().host +
+                                          ":\n      ansible_host: 127.0.0.1\n      ansible_port: 1\n" +
+                                          GetParam().vars);
+  // Without a terminal, and with nothing kept of runs before.
+  const std::string arguments = GetParam().arguments;
+  const Ran ran = place.run("plan -c ssh " + arguments + (arguments.find("-l ") == std::string::npos ? " -l all" : ""),
+                            "XDG_STATE_HOME=\"$PWD/state\" setsid --wait");
+  EXPECT_EQ(ran.exit, GetParam().exit) << ran.err;
+  EXPECT_EQ(ran.out, "");
+  for (const std::string& words : GetParam().says)
+    EXPECT_NE(ran.err.find(words), std::string::npos) << words << "\n" << ran.err;
+  EXPECT_FALSE(std::filesystem::exists(place.here() / "state"));
+}
+
+const std::vector<FleetCase> fleet_cases{
+    {"serial that is no number", "--serial some", 65, {"'some' is no number of hosts and no percentage", "5 or 30%"}},
+    {"negative serial", "--serial=-1", 65, {"'-1' is no number of hosts"}},
+    {"serial above 100 percent", "--serial 101%", 65, {"'101%' is no number of hosts and no percentage"}},
+    {"half a host", "--serial 1.5", 65, {"'1.5' is no number of hosts"}},
+    {"serial that no number holds", "--serial 99999999999999999999", 65, {"'99999999999999999999' is no number"}},
+    {"max fail that is no number", "--max-fail x", 65, {"'x' is no number of hosts and no percentage", "5 or 30%"}},
+    {"negative max fail", "--max-fail=-1", 65, {"'-1' is no number of hosts"}},
+    {"two wrong at once", "--serial one --max-fail two", 65, {"'one'", "'two'"}},
+    {"no forks", "-j 0", 64, {"--forks", "0", "1 to 1000"}},
+    {"too many forks", "-j 1001", 64, {"--forks", "1001", "1 to 1000"}},
+    {"forks that are no number", "-j many", 64, {"--forks", "many"}},
+    {"no time to connect", "--connect-timeout 0", 64, {"--connect-timeout", "1 to 600"}},
+    {"negative host timeout", "--host-timeout=-1", 64, {"--host-timeout"}},
+    {"unknown way to become root", "-b --become-method su", 64, {"--become-method", "su", "sudo", "doas"}},
+    {"unknown way to become root in the inventory",
+     "-b",
+     65,
+     {"inventory/hosts.yaml:6:30: error: ", "'pbrun'", "sudo or doas"},
+     "      ansible_become_method: pbrun\n"},
+    {"nobody to be asked for a password", "-K", 64, {"-K has no terminal"}},
+    {"failed hosts of no run", "-l @failed", 65, {"no host failed in the run before this one"}},
+    {"a host name that is an option", "", 65, {"inventory/hosts.yaml:3:5: error: ", "begins with '-'"}, "", "-oHost=x"},
+    {"an address that is an option",
+     "-e ansible_host=-oProxyCommand=id",
+     65,
+     {"-e:1:14: error: ", "'-oProxyCommand=id' is no name of a host"}},
+    {"an address of the inventory that is an option",
+     "",
+     65,
+     {"inventory/hosts.yaml:6:22: error: ", "'-oProxyCommand=id'"},
+     "      converge_host: -oProxyCommand=id\n"},
+    {"a user who is an option", "-u -oProxyCommand=id", 65, {"'-oProxyCommand=id' is no name of a host or user"}},
+    {"a user of two words", "-u 'a b'", 65, {"'a b' is no name of a host or user"}},
+    {"port 0", "-e ansible_port=0", 65, {"-e:1:14: error: ", "'0' is no port", "1 to 65535"}},
+    {"a port that is a name", "-e ansible_port=ssh", 65, {"'ssh' is no port", "1 to 65535"}},
+};
+INSTANTIATE_TEST_SUITE_P(Cases, BadFleet, testing::ValuesIn(fleet_cases),
+                         [](const auto& row) { return named(row.param); });
 
 }  // namespace
 }  // namespace converge
