@@ -187,13 +187,15 @@ TEST_P(Node, TakesNoAgentThroughALink) {
   EXPECT_EQ(start(Become::no, false, "ln -s $PWD/planted /var/tmp/converge-tester").out, line("absent Linux test64"));
 }
 
-TEST_P(Node, AnAgentThatMayNotBeExecutedIsAbsent) {
+TEST_P(Node, AnAgentThatMayNotBeExecutedIsAbsentOrSaysSo) {
   agent("planted");
-  EXPECT_EQ(start(Become::no, false,
-                  "mkdir -p .cache/converge; mount -t tmpfs -o noexec,mode=0700 tmpfs .cache/converge; "
-                  "cp -r planted/* .cache/converge/")
-                .out,
-            line("absent Linux test64"));
+  const Said said = start(Become::no, false,
+                          "mkdir -p .cache/converge; mount -t tmpfs -o noexec,mode=0700 tmpfs .cache/converge; "
+                          "cp -r planted/* .cache/converge/");
+  if (GetParam() == "busybox sh")  // its test -x looks at the mode alone
+    EXPECT_NE(said.err.find("Permission denied"), std::string::npos) << said.err;
+  else
+    EXPECT_EQ(said.out, line("absent Linux test64"));
 }
 
 TEST_P(Node, InstallsInTheHomeDirectory) {
