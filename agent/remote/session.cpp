@@ -279,8 +279,7 @@ class Session {
     }
     bytes += frame(encode(FromController(run)));
     tell_(Doing{"beginning"});
-    if (auto written = process_->write(bytes, within(limits_.upload)); !written)
-      throw Over{NoRun::lost, std::move(written).error()};
+    if (auto written = process_->write(bytes, within(limits_.upload)); !written) not_heard(std::move(written).error());
     spoke_ = Clock::now();
   }
 
@@ -327,9 +326,8 @@ class Session {
       }
       const Chunk chunk = read_chunk(deadline, why, why == NoRun::lost ? "the run went on" : "the agent greeted");
       if (chunk.from == Chunk::From::end) throw Over{why, ended_early()};
-      if (chunk.from == Chunk::From::err) {  // stray words of programs: not part of the run
-        last_words_ = (last_words_ + chunk.bytes);
-        if (last_words_.size() > errors_kept) last_words_.erase(0, last_words_.size() - errors_kept);
+      if (chunk.from == Chunk::From::err) {
+        keep_words(chunk.bytes);
         continue;
       }
       received_ += chunk.bytes.size();
@@ -337,6 +335,24 @@ class Session {
         throw Over{why, Error{Errc::too_big, "the host says more than 64 MiB", {}, "see what the run prints there"}};
       reader_.add(chunk.bytes);
     }
+  }
+
+  /// Stray words of programs: not part of the run.
+  void keep_words(const std::string& bytes) {
+    last_words_ += bytes;
+    if (last_words_.size() > errors_kept) last_words_.erase(0, last_words_.size() - errors_kept);
+  }
+
+  /// An agent that no longer listens has often died: why it did is told instead, if that is known in a moment.
+  [[noreturn]] void not_heard(Error error) {
+    const Deadline deadline = Clock::now() + farewell_limit;
+    while (error.code == Errc::io && Clock::now() < deadline) {
+      const auto chunk = process_->read(deadline);
+      if (!chunk) break;
+      if (chunk->from == Chunk::From::end) throw Over{NoRun::lost, ended_early()};
+      if (chunk->from == Chunk::From::err) keep_words(chunk->bytes);
+    }
+    throw Over{NoRun::lost, std::move(error)};
   }
 
   Error ended_early() const {
@@ -377,7 +393,7 @@ class Session {
         spoke_ = now;
         if (auto written = process_->write(frame(encode(FromController(Alive{}))), now + std::chrono::seconds(10));
             !written)
-          throw Over{why, std::move(written).error()};
+          not_heard(std::move(written).error());
       }
       auto chunk = process_->read(std::min(silence, now + slice));
       if (chunk) return std::move(*chunk);

@@ -333,6 +333,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"EndsInsideAFrame", "greet; say hello; head -c 30 \"$d/end\"", lost, "ended before its run did"},
         Bad{"EndsWithStrayWords", "greet; say hello; echo Killed >&2; exit 0", lost, "did: 'Killed'"},
         Bad{"IsKilled", "greet; say hello; kill -KILL $$", lost, "killed by signal KILL"},
+        Bad{"DiesBeforeItHearsItsOrder", "exec <&-; greet; say hello; echo no memory >&2; exit 9", lost, "'no memory'"},
+        Bad{"ListensNoMore", "exec <&-; greet; say hello; while :; do say alive; done", lost, "no longer reads"},
         Bad{"FallsSilent", "greet; say hello; listen", lost, "was silent for"},
         Bad{"IsOnlyAlive", "greet; say hello; while :; do say alive; done", lost, "was silent for"},
         Bad{"OnlyComplains", "greet; say hello; exec tr '\\0' x </dev/zero >&2", lost, "was silent for"},
