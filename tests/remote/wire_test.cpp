@@ -314,7 +314,7 @@ TEST(Wire, DecodingTakesASmallMultipleOfThePayload) {
   text += "0]}";
   struct rusage before = {}, after = {};
   getrusage(RUSAGE_SELF, &before);
-  for (int i = 0; i < 20; ++i) EXPECT_TRUE(decode_from_agent(text));
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(decode_from_agent(text));
   getrusage(RUSAGE_SELF, &after);
   EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 256L << 10U);  // KiB
 }
