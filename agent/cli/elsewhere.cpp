@@ -36,6 +36,7 @@ class ConnectionVariables {
         scope_(variables_, no_facts_, diagnostics) {}
 
   std::string text(const std::string& name) {
+    at_ = {};
     for (const char* prefix : {"converge_", "ansible_", "ansible_ssh_"}) {
       const auto it = variables_.find(prefix + name);
       if (it == variables_.end()) continue;
@@ -46,6 +47,7 @@ class ConnectionVariables {
     return {};
   }
   SourcePos at() const { return at_; }  // of the variable read last
+  void forget_place() { at_ = {}; }
 
  private:
   spec::Variables variables_;
@@ -209,13 +211,20 @@ Reach reach_of(const Options& options, Loaded& loaded, const std::string& host, 
   ConnectionVariables variables(loaded, host, diagnostics);
   Reach reach;
   reach.target.host = host;
+  const auto check_name = [&](const std::string& word, const char* of_what) {
+    if (word.starts_with('-') || printable(word) != word || word.find(' ') != std::string::npos)
+      complain(diagnostics, variables.at(), fmt::format("'{}' is no name of a {}", printable(word), of_what),
+               "names do not begin with '-', and hold no blanks or control characters");
+  };
   reach.target.address = variables.text("host");
   if (reach.target.address.empty()) reach.target.address = host;
-  reach.target.user = options.user.empty() ? variables.text("user") : options.user;
-  for (const std::string& word : {reach.target.address, reach.target.user})
-    if (word.starts_with('-') || printable(word) != word || word.find(' ') != std::string::npos)
-      complain(diagnostics, variables.at(), fmt::format("'{}' is no name of a host or user", printable(word)),
-               "names do not begin with '-', and hold no blanks or control characters");
+  check_name(reach.target.address, "host");
+  reach.target.user = variables.text("user");
+  if (!options.user.empty()) {
+    reach.target.user = options.user;
+    variables.forget_place();  // it stands on the command line
+  }
+  check_name(reach.target.user, "user");
   if (const std::string port = variables.text("port"); !port.empty()) {
     std::uint64_t number = 0;
     if (!parse_number(port, number) || number == 0 || number > 65535)

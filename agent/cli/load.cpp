@@ -77,14 +77,19 @@ bool load_inventory(const Options& options, bool all_without_limit, Loaded& load
     return false;
   }
   std::string pattern = options.limit.empty() ? "all" : options.limit;
-  if (const std::size_t at = pattern.find("@failed"); at != std::string::npos) {
+  constexpr std::string_view again = "@failed";  // a whole word of the pattern: @failed.txt is a file
+  const std::size_t at = pattern.find(again);
+  const std::size_t behind = at + again.size();
+  if (at != std::string::npos && (behind == pattern.size() || pattern[behind] == ',' || pattern[behind] == ':')) {
     const std::string file = failed_file();
     if (std::error_code ignored; file.empty() || !std::filesystem::exists(file, ignored)) {
-      complain(diagnostics,
-               Error{Errc::not_found, "no host failed in the run before this one: '@failed' is empty", {}, {}});
+      complain(diagnostics, Error{Errc::not_found,
+                                  "no host failed in the run before this one: '@failed' is empty",
+                                  {},
+                                  "name hosts with -l"});
       return false;
     }
-    pattern.replace(at + 1, 6, file);
+    pattern.replace(at + 1, again.size() - 1, file);
   }
   auto hosts = spec::select_hosts(loaded.inventory, pattern, loaded.files);
   if (!hosts) {

@@ -188,8 +188,8 @@ const std::vector<FleetCase> fleet_cases{
      65,
      {"inventory/hosts.yaml:6:22: error: ", "'-oProxyCommand=id'"},
      "      converge_host: -oProxyCommand=id\n"},
-    {"a user who is an option", "-u -oProxyCommand=id", 65, {"'-oProxyCommand=id' is no name of a host or user"}},
-    {"a user of two words", "-u 'a b'", 65, {"'a b' is no name of a host or user"}},
+    {"a user who is an option", "-u -oProxyCommand=id", 65, {"'-oProxyCommand=id' is no name of a user"}},
+    {"a user of two words", "-u 'a b'", 65, {"'a b' is no name of a user"}},
     {"port 0", "-e ansible_port=0", 65, {"-e:1:14: error: ", "'0' is no port", "1 to 65535"}},
     {"a port that is a name", "-e ansible_port=ssh", 65, {"'ssh' is no port", "1 to 65535"}},
 };

@@ -337,7 +337,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"ListensNoMore", "exec <&-; greet; say hello; while :; do say alive; done", lost, "no longer reads"},
         Bad{"FallsSilent", "greet; say hello; listen", lost, "was silent for"},
         Bad{"IsOnlyAlive", "greet; say hello; while :; do say alive; done", lost, "was silent for"},
-        Bad{"OnlyComplains", "greet; say hello; exec tr '\\0' x </dev/zero >&2", lost, "was silent for"},
+        Bad{"OnlyComplains", "greet; say hello; exec 3<&0; exec tr '\\0' x </dev/zero >&2", lost, "was silent for"},
         Bad{"SaysHelloTwice", "greet; say hello; say hello; listen", lost, "hello twice"},
         Bad{"IsBusy", "greet; say hello; say busy; listen", NoRun::busy, "the run of bob"},
         Bad{"Refuses", "greet; say hello; say input; listen", NoRun::refused, "does not accept"}),
