@@ -98,6 +98,7 @@ class Session {
   void begin() {
     if (digest_ = image_.digest.get(); digest_.empty())
       throw Over{NoRun::unreachable, Error{Errc::io, "this program cannot be read, and so not be sent", {}, {}}};
+    tell_(Doing{"starting the agent"});
     Start start{random_id(), digest_, order_.become, false};
     std::string said = greet(start);
     if (said.starts_with("absent ")) {

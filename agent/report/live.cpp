@@ -77,7 +77,9 @@ void Live::draw() {
     text += '\n';
   }
   for (const auto& [since, line] : lines) text += cut(line) + "\n";
+  if (text == drawn_ && shown_ > 0) return;
   wipe();
+  drawn_ = text;
   shown_ = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
   (void)std::fwrite(text.data(), 1, text.size(), stderr);
   (void)std::fflush(stderr);

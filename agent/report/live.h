@@ -43,6 +43,7 @@ class Live {
   std::condition_variable_any ended_;
   std::map<std::string, Doing> doing_;
   std::map<std::string, bool> changing_;
+  std::string drawn_;
   std::size_t done_ = 0, failed_ = 0, shown_ = 0;  // shown_: lines on the screen
   std::jthread thread_;                            // last: it uses the others
 };
