@@ -86,7 +86,10 @@ class Run {
       if (acts_through_services(item)) settle_all();
       open_.push_back({.item = &item});
       begin(open_.back());
-      if (!way_.waits_overlap) finish();
+      if (!way_.waits_overlap)
+        finish();
+      else if (reported_ == open_.size())
+        forget();  // ten thousand files keep nobody waiting, and no memory
     }
     finish();
     return tally_;
@@ -139,7 +142,12 @@ class Run {
       }
       report();
     }
+    forget();
+  }
+
+  void forget() {
     open_.clear();
+    reported_ = 0;
   }
 
   /// Waits for all that has been set going, and brings its chains as far as the others.
@@ -233,7 +241,8 @@ class Run {
 
   /// Tells of all that has ended and has nothing before it that has not.
   void report() {
-    for (Chain& chain : open_) {
+    for (; reported_ < open_.size(); ++reported_) {
+      Chain& chain = open_[reported_];
       for (Step& step : std::exchange(chain.steps, {})) {
         step.item = chain.item->item;
         tally_.add(step.outcome);
@@ -266,7 +275,8 @@ class Run {
   const RunOptions& options_;
   const Way way_;
   const Handle handle_;
-  std::vector<Chain> open_;  // begun, in the order of the spec, up to the next finish()
+  std::vector<Chain> open_;   // begun, in the order of the spec, up to the next finish()
+  std::size_t reported_ = 0;  // of them, those of which all is told
   Tally tally_;
   std::set<std::string> unsuccessful_;
 };
