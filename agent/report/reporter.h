@@ -18,8 +18,8 @@ struct RunInfo {
 };
 
 /// Why a host has nothing to count: "unreachable" (never got there), "lost" (the connection ended before the run did),
-/// "busy" (another run holds it), "refused" (it was reached, and the run could not begin there), "not begun" (its turn did
-/// not come).
+/// "busy" (another run holds it), "refused" (it was reached, and the run could not begin there), "not begun" (its turn
+/// did not come).
 enum class NoRun { unreachable, lost, busy, refused, not_begun };
 std::string_view name_of(NoRun why);
 
