@@ -28,11 +28,8 @@ int explain(const Options& options, Loaded& loaded, const std::string& host) {
       (void)print_diagnostics(diagnostics);
       return exit_bad_input;
     }
-    for (const spec::Spec& one : loaded.specs) {
-      const auto hosts = spec::select_hosts(loaded.inventory, one.hosts, loaded.files);
-      if (hosts && std::find(hosts->begin(), hosts->end(), host) != hosts->end())
-        spec_vars.insert(spec_vars.end(), one.vars.begin(), one.vars.end());
-    }
+    for (const spec::Spec* one : specs_for(loaded, host, diagnostics))
+      spec_vars.insert(spec_vars.end(), one->vars.begin(), one->vars.end());
   }
   const spec::Variables variables = spec::merge_variables(loaded.inventory, host, spec_vars, loaded.extra);
   fmt::print("{}  groups: {}\n", printable(host), printable(join(loaded.inventory.groups_of(host), ", ")));

@@ -211,15 +211,17 @@ std::vector<spec::Item> items_for(const Options& options, Loaded& loaded, const 
   return out;
 }
 
-std::vector<const spec::Spec*> specs_for(const Loaded& loaded, const std::string& host, Diagnostics& diagnostics) {
-  std::vector<const spec::Spec*> out;
-  for (const spec::Spec& one : loaded.specs) {
+std::vector<const spec::Spec*> specs_for(Loaded& loaded, const std::string& host, Diagnostics& diagnostics) {
+  while (loaded.hosts_of_specs.size() < loaded.specs.size()) {  // asked for every host, and the same for all of them
+    const spec::Spec& one = loaded.specs[loaded.hosts_of_specs.size()];
     const auto hosts = spec::select_hosts(loaded.inventory, one.hosts, loaded.files);
-    if (!hosts)
-      complain(diagnostics, hosts.error(), one.hosts_at);
-    else if (std::find(hosts->begin(), hosts->end(), host) != hosts->end())
-      out.push_back(&one);
+    if (!hosts) complain(diagnostics, hosts.error(), one.hosts_at);
+    auto& known = loaded.hosts_of_specs.emplace_back();
+    if (hosts) known.insert(hosts->begin(), hosts->end());
   }
+  std::vector<const spec::Spec*> out;
+  for (std::size_t i = 0; i < loaded.specs.size(); ++i)
+    if (loaded.hosts_of_specs[i].contains(host)) out.push_back(&loaded.specs[i]);
   return out;
 }
 
@@ -262,7 +264,7 @@ std::string failed_file() {
 }
 
 std::string plain_variable(const Loaded& loaded, const std::string& host, const std::string& name) {
-  const spec::Variables variables = spec::merge_variables(loaded.inventory, host, {}, loaded.extra);
+  const spec::Variables variables = spec::written_variables(loaded.inventory, host, {}, loaded.extra);
   const auto it = variables.find(name);
   return it == variables.end() ? "" : it->second.value.text();
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,12 +18,13 @@ struct Loaded {
   spec::FileReader files;
   Sources sources;
   spec::Inventory inventory;
-  std::vector<std::string> hosts;              // selected by -l
-  std::vector<spec::Spec> specs;               // in the order they run
-  spec::Map extra;                             // -e
-  spec::Map gossfile_vars;                     // --vars and --vars-inline
-  std::optional<std::string> standard_input;   // read once, when a gossfile is '-'
-  std::vector<std::unique_ptr<Sources>> kept;  // texts of single hosts that diagnostics point into
+  std::vector<std::string> hosts;                     // selected by -l
+  std::vector<spec::Spec> specs;                      // in the order they run
+  std::vector<std::set<std::string>> hosts_of_specs;  // of each of them: specs_for() finds them once
+  spec::Map extra;                                    // -e
+  spec::Map gossfile_vars;                            // --vars and --vars-inline
+  std::optional<std::string> standard_input;          // read once, when a gossfile is '-'
+  std::vector<std::unique_ptr<Sources>> kept;         // texts of single hosts that diagnostics point into
 };
 
 /// Reads the inventory and -e, and selects the hosts. Without -l: all hosts if `all_without_limit`, else a diagnostic.
@@ -34,7 +36,7 @@ bool load_specs(const Options& options, Loaded& loaded, Diagnostics& diagnostics
 bool load_gossfile_options(const Options& options, Loaded& loaded, Diagnostics& diagnostics);
 
 /// The specs that are for `host`, in the order they run.
-std::vector<const spec::Spec*> specs_for(const Loaded& loaded, const std::string& host, Diagnostics& diagnostics);
+std::vector<const spec::Spec*> specs_for(Loaded& loaded, const std::string& host, Diagnostics& diagnostics);
 /// Their items that the tags leave, evaluated with `facts` (facts_value()). Files that items are made from are added to
 /// `sources`.
 std::vector<spec::Item> items_for(const Options& options, Loaded& loaded, const std::string& host,

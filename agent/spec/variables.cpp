@@ -76,7 +76,7 @@ void put(Map& map, Entry entry) {
 
 }  // namespace
 
-Variables merge_variables(const Inventory& inventory, std::string_view host, const Map& spec_vars, const Map& extra) {
+Variables written_variables(const Inventory& inventory, std::string_view host, const Map& spec_vars, const Map& extra) {
   Variables variables;
   set(variables, spec_vars, "spec vars");
   const Host* found = inventory.find_host(host);
@@ -86,7 +86,12 @@ Variables merge_variables(const Inventory& inventory, std::string_view host, con
     if (const Group* group = inventory.find_group(name)) set(variables, group->vars, "group " + name);
   if (found != nullptr) set(variables, found->vars, "host " + found->name);
   set(variables, extra, "-e");
+  return variables;
+}
 
+Variables merge_variables(const Inventory& inventory, std::string_view host, const Map& spec_vars, const Map& extra) {
+  Variables variables = written_variables(inventory, host, spec_vars, extra);
+  std::vector<std::string> names = inventory.groups_of(host);
   std::erase(names, "all");
   std::sort(names.begin(), names.end());
   Map groups;

@@ -25,6 +25,9 @@ using Variables = std::map<std::string, Resolved, std::less<>>;
 /// inventory_hostname, group_names (without "all"), groups (mapping of lists). Values are as written: {{ }} in them is
 /// left to VariableScope. A host that is not in the inventory has the variables of "all".
 Variables merge_variables(const Inventory& inventory, std::string_view host, const Map& spec_vars, const Map& extra);
+/// The same without what is made for every host: for a look at single values. `groups` takes time and room that grow
+/// with the whole inventory.
+Variables written_variables(const Inventory& inventory, std::string_view host, const Map& spec_vars, const Map& extra);
 
 /// What -e said, in order: "key=value" (typed as a plain YAML scalar: 4, true, 1.5, null, everything else a string), a
 /// mapping in YAML or JSON ("{...}"), or "@file" with such a mapping. A later one wins over an earlier one.
