@@ -6,7 +6,6 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <sstream>
 #include <unordered_map>
@@ -14,6 +13,7 @@
 
 #include "core/text.h"
 #include "core/values.h"
+#include "spec/yaml_plain.h"
 
 namespace converge::spec {
 
@@ -85,46 +85,7 @@ bool is_text(const Source& source, Diagnostics& diagnostics) {
   return true;
 }
 
-// --- plain scalars --------------------------------------------------------------------------------------------------
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-std::size_t skip_digits(std::string_view text, std::size_t from) {
-  while (from < text.size() && is_digit(text[from])) ++from;
-  return from;
-}
-
-/// -?(0|[1-9][0-9]*), then nothing, or a fraction (with digits on both sides of the point) and perhaps an exponent.
-Value::Data typed(const std::string& text) {
-  if (text == "true") return true;
-  if (text == "false") return false;
-  if (text.empty() || text == "null" || text == "~") return Null{};
-  const std::size_t digits = text[0] == '-' ? 1 : 0;
-  if (digits == text.size() || !is_digit(text[digits])) return text;
-  const std::size_t point = skip_digits(text, digits);
-  if (text[digits] == '0' && point > digits + 1) return text;
-  const char *first = text.data(), *last = first + text.size();
-  if (point == text.size()) {
-    std::int64_t whole = 0;
-    const auto [end, failure] = std::from_chars(first, last, whole);
-    if (failure != std::errc() || end != last || text == "-0") return text;
-    return whole;
-  }
-  if (text[point] != '.') return text;
-  std::size_t end_of_number = skip_digits(text, point + 1);
-  if (end_of_number == point + 1) return text;
-  if (end_of_number < text.size() && (text[end_of_number] == 'e' || text[end_of_number] == 'E')) {
-    std::size_t exponent = end_of_number + 1;
-    if (exponent < text.size() && (text[exponent] == '+' || text[exponent] == '-')) ++exponent;
-    end_of_number = skip_digits(text, exponent);
-    if (end_of_number == exponent) return text;
-  }
-  if (end_of_number != text.size()) return text;
-  double real = 0;
-  const auto [end, failure] = std::from_chars(first, last, real);
-  if (failure != std::errc() || end != last || !std::isfinite(real)) return text;
-  return real;
-}
 
 // --- building -------------------------------------------------------------------------------------------------------
 
@@ -201,6 +162,10 @@ class Builder final : public YAML::EventHandler {
     // A quote that is never closed is no error to yaml-cpp if a line break precedes the end of the file.
     if (tag == "!" && after_scalar(mark, {}) == std::string_view::npos)
       fatal(at, "a quote is not closed", "close the quote");
+    // yaml-cpp makes one byte, which is no UTF-8, of these escapes.
+    for (std::size_t i = 0, length = 1; tag == "!" && i < value.size(); i += length)
+      if (length = utf8_length(std::string_view(value).substr(i)); length == 0)
+        fatal(at, "'\\N' and '\\_' are not accepted in double quotes", "write \\u0085 or \\u00a0");
     key_end_ = expecting_key() ? after_scalar(mark, value) : 0;
     scalar(value, tag == "!", at, anchor);
   }
@@ -340,7 +305,7 @@ class Builder final : public YAML::EventHandler {
   }
 
   void scalar(const std::string& text, bool quoted, SourcePos at, std::size_t anchor) {
-    Value::Data data = quoted ? Value::Data(text) : typed(text);
+    Value::Data data = quoted ? Value::Data(text) : typed_scalar(text);
     if (anchor != 0) {
       Anchored& kept = anchors_[anchor];
       kept.value = Value(data, at, quoted);
@@ -792,6 +757,8 @@ std::optional<Value> read_yaml(const Source& source, const YamlRules& rules, Dia
          "split it"});
     return std::nullopt;
   }
+  if (!rules.by_library)
+    if (auto plain = read_plain_yaml(source, rules)) return plain;
   if (!is_text(source, diagnostics)) return std::nullopt;
   const std::size_t skipped = source.text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0;
   Builder builder(source, rules, diagnostics, skipped);

@@ -12,6 +12,7 @@ struct YamlRules {
   std::size_t max_bytes = 1U << 20U;
   std::size_t max_nodes = 50'000;  // counted after aliases are resolved
   int max_depth = 32;
+  bool by_library = false;  // have yaml-cpp read even what the plain reader takes: for comparing the two
 };
 
 /// Reads exactly one document. Plain scalars are typed by YAML 1.2's core schema, strictly: true|false, decimal

@@ -2,6 +2,7 @@
 
 // std::filesystem instead of Boost's: nothing of Boost is then linked.
 #define BOOST_PROCESS_USE_STD_FS 1
+#define BOOST_POSIX_HAS_VFORK 1
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wsign-conversion"
@@ -10,10 +11,10 @@
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #include <boost/process/args.hpp>
 #include <boost/process/child.hpp>
-#include <boost/process/env.hpp>
 #include <boost/process/error.hpp>
 #include <boost/process/exe.hpp>
 #include <boost/process/extend.hpp>
+#include <boost/process/posix.hpp>
 #pragma GCC diagnostic pop
 
 #include <fcntl.h>
@@ -32,6 +33,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <unordered_set>
 
 #include "system/os.h"
 
@@ -80,6 +82,12 @@ Result<std::string> find_program(const std::string& name) {
 struct Prepare : bp::extend::handler {
   const Launch* launch;
   int in, out, err;
+  char** environment;
+
+  template <class Executor>
+  void on_setup(Executor& executor) const {
+    executor.env = environment;
+  }
 
   template <class Executor>
   void on_exec_setup(Executor& executor) const {
@@ -172,6 +180,21 @@ struct Running {
   bool finished(Clock::time_point now) const { return exited && ((!out && !err) || now >= give_up); }
 };
 
+/// "NAME=value", each name once; what the command says wins.
+std::vector<std::string> environment_of(const Launch& launch) {
+  std::vector<std::string> out;
+  std::unordered_set<std::string_view> known;
+  const auto add = [&](std::string_view name, std::string_view value) {
+    if (known.insert(name).second) out.push_back(fmt::format("{}={}", name, value));
+  };
+  const auto& own = launch.command->environment;
+  for (auto it = own.rbegin(); it != own.rend(); ++it) add(it->first, it->second);
+  add("PATH", search_path_text);
+  add("LC_ALL", "C");
+  add("HOME", launch.home);
+  return out;
+}
+
 Result<std::unique_ptr<Running>> start(const Launch& launch, std::size_t index) {
   const Command& command = *launch.command;
   if (command.argv.empty()) return Error{Errc::invalid, "a command without a program", {}, {}};
@@ -194,7 +217,14 @@ Result<std::unique_ptr<Running>> start(const Launch& launch, std::size_t index) 
   set_nonblocking(out->read);
   set_nonblocking(err->read);
 
+  // Boost's own environment copies all of itself at every name that is added.
+  std::vector<std::string> environment = environment_of(launch);
+  std::vector<char*> names;
+  for (std::string& each : environment) names.push_back(each.data());
+  names.push_back(nullptr);
+
   Prepare prepare;
+  prepare.environment = names.data();
   prepare.launch = &launch;
   prepare.in = in.read.get();
   prepare.out = out->write.get();
@@ -207,13 +237,11 @@ Result<std::unique_ptr<Running>> start(const Launch& launch, std::size_t index) 
   running->captured_err = Capture(command.keep);
   std::error_code failed;
   try {
-    bp::environment environment;
-    environment["PATH"] = search_path_text;
-    environment["LC_ALL"] = "C";
-    environment["HOME"] = launch.home;
-    for (const auto& [name, value] : command.environment) environment[name] = value;
     const std::vector<std::string> args(command.argv.begin() + 1, command.argv.end());
-    bp::child child(bp::exe = *program, bp::args = args, environment, prepare, failed);
+    // vfork spares the copy of our page tables. Who becomes a user must not share memory with what is still root.
+    bp::child child = command.as
+                          ? bp::child(bp::exe = *program, bp::args = args, prepare, failed)
+                          : bp::child(bp::exe = *program, bp::args = args, prepare, failed, bp::posix::use_vfork);
     if (!failed) {
       running->pid = child.id();
       child.detach();  // reaped below, together with its group
