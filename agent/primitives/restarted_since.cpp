@@ -10,8 +10,8 @@
 namespace converge {
 namespace {
 
-// Asked often at first, for what starts at once, and then ever less often.
-constexpr std::chrono::milliseconds first_pause{20}, longest_pause{500};
+// Asked often at first, for what starts at once, and then ever less often; often again once it answers.
+constexpr std::chrono::milliseconds first_pause{5}, longest_pause{500};
 constexpr int ready_in_a_row = 3;  // one success may come from the process that is just going away
 // A backup is kept right before its file is replaced: one that is older than this was of another change.
 constexpr std::chrono::microseconds longest_write = std::chrono::minutes(1);
@@ -66,15 +66,24 @@ Status ask_for_restart(const RestartedSince::State& before, System& system) {
   return ok();
 }
 
-/// Waits until the new process is ready. `before` is what was seen of the old one.
+/// Whether `question`, a readiness command of the unit, is answered with success; if not, `why` says what it said.
+/// Error: it could not be asked at all.
+Result<bool> answers_well(const std::vector<std::string>& question, const System& system, std::string& why) {
+  auto answer = system.query({.argv = question, .deadline = std::chrono::seconds(15)});
+  if (!answer && answer.error().code != Errc::timeout) return std::move(answer).error();
+  if (answer && answer->exit_code == 0) return true;
+  why = answer ? printable(trim(answer->err)) : answer.error().message;
+  return false;
+}
+
+/// Waits until the new process is ready, and its node with it. `before` is what was seen of the old one.
 Status wait_until_ready(const RestartedSince& p, const RestartedSince::State& before, System& system) {
-  const auto ready = p.ready.find(before.unit);
+  const auto ready = p.ready.find(before.unit), joined = p.joined.find(before.unit);
   int successes = 0;
   std::uint64_t restarts = before.restarts;
   std::string last = "it did not become active";
   std::chrono::milliseconds pause = first_pause;
   for (std::chrono::milliseconds waited{0}; waited < p.deadline; waited += pause) {
-    if (waited > first_pause) pause = std::min(pause * 3 / 2, longest_pause);
     auto now = inspect(p, system);
     if (!now) return std::move(now).error();
     const bool anew = now->started && now->started != before.started && !stale(*now);
@@ -85,23 +94,22 @@ Status wait_until_ready(const RestartedSince& p, const RestartedSince::State& be
       return see_journal(before, fmt::format("{} starts and dies again and again", before.unit));
     if (running(*now) && anew) {
       if (ready == p.ready.end()) return ok();
-      auto answer = system.query({.argv = ready->second, .deadline = std::chrono::seconds(15)});
-      if (!answer && answer.error().code != Errc::timeout)
-        return std::move(answer).error().during(fmt::format("asking whether {} is ready", before.unit));
-      if (const auto joined = p.joined.find(before.unit);
-          answer && answer->exit_code == 0 && joined != p.joined.end()) {
-        answer = system.query({.argv = joined->second, .deadline = std::chrono::seconds(15)});
-        if (!answer && answer.error().code != Errc::timeout)
-          return std::move(answer).error().during(fmt::format("asking whether the node of {} is ready", before.unit));
+      auto good = answers_well(ready->second, system, last);
+      if (!good) return std::move(good).error().during(fmt::format("asking whether {} is ready", before.unit));
+      successes = *good ? successes + 1 : 0;
+      if (successes >= ready_in_a_row) {  // the node is asked for as long as this holds
+        if (joined == p.joined.end()) return ok();
+        good = answers_well(joined->second, system, last);
+        if (!good)
+          return std::move(good).error().during(fmt::format("asking whether the node of {} is ready", before.unit));
+        if (*good) return ok();
       }
-      const bool good = answer && answer->exit_code == 0;
-      successes = good ? successes + 1 : 0;
-      if (successes == ready_in_a_row) return ok();
-      last = !answer ? answer.error().message : printable(trim(answer->err));
     } else {
       successes = 0;
       last = fmt::format("it is {}", now->active_state);
     }
+    const bool on_the_way = successes > 0 && successes < ready_in_a_row;
+    pause = on_the_way || waited == std::chrono::milliseconds(0) ? first_pause : std::min(pause * 3 / 2, longest_pause);
     system.wait(pause);
   }
   Error error = see_journal(

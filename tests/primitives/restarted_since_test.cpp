@@ -117,6 +117,21 @@ TEST(RestartedSince, IsReadyOnlyWhenItsNodeIs) {
   EXPECT_TRUE(apply_once(p, host));
 }
 
+TEST(RestartedSince, TheNodeIsAskedWhenTheServiceHasAnsweredThreeTimesInARow) {
+  RestartedSince p = k3s();
+  p.joined = {{"k3s.service", {"/usr/local/bin/k3s", "node"}}};
+  FakeSystem host = with_newer_file();
+  std::string asked;
+  host.on_command("k3s", [&asked](FakeSystem&, const Command& command, bool) {
+    const bool node = command.argv.back() == "node";
+    asked += node ? 'n' : 'r';
+    // The service is away once after two answers; its node is ready at the second question.
+    return CommandOutput{.exit_code = asked == "rrr" || asked == "rrrrrrn" ? 1 : 0};
+  });
+  EXPECT_TRUE(apply_once(p, host));
+  EXPECT_EQ(asked, "rrrrrrnrn");
+}
+
 TEST(RestartedSince, AServiceThatIsJustStartingIsNotJudged) {
   FakeSystem host = with_newer_file();
   host.units["k3s.service"]["ActiveState"] = "activating";
