@@ -16,6 +16,11 @@ spec::Value list_value(const std::vector<std::string>& texts);
 /// A text that is already here, for matchers that stream.
 Text text_value(std::string text);
 
+/// The JSON that a document of some other form is; what the gjson matcher reads.
+using AsJson = Result<std::string> (*)(const AbsPath& path, const std::string& text);
+/// What `exists` and `values` are of a document in a file of at most 4 MiB.
+Looked look_at_document(const Asked& asked, Context& context, const SystemView& view, AsJson as_json);
+
 /// The path a gossfile means: "~" and "~user" are homes, a relative one starts where the commands run, ".." is resolved
 /// by name.
 Result<AbsPath> path_of(std::string text, Context& context, const SystemView& view);
