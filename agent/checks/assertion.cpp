@@ -3,9 +3,52 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace converge::checks {
 namespace {
+
+/// Looks at one subject, whose name `suffix` adds to the properties.
+void look_at(const Assertion& assertion, const Asked& asked, const std::string& suffix, const SystemView& view,
+             std::vector<Assertion::Judged>& judged) {
+  const Looked looked = assertion.type->look(asked, *assertion.context, view);
+  std::string decided;  // why what follows is left out
+  bool first = true;
+  for (const auto& each : assertion.expectations) {
+    if (!decided.empty()) {
+      judged.push_back({each.property + suffix, each.at, {}, true, decided});
+      continue;
+    }
+    const auto found =
+        std::find_if(looked.begin(), looked.end(), [&](const Sight& sight) { return sight.name == each.attribute; });
+    const Actual actual = found == looked.end()
+                              ? Actual(Error{Errc::unsupported, "this attribute could not be looked at", {}, {}})
+                              : found->actual;
+    Answer answer = each.matcher.match(actual);
+    if (assertion.type->first_decides && std::exchange(first, false)) {
+      const auto* value = std::get_if<spec::Value>(&actual);
+      const bool is_false = value != nullptr && value->boolean() != nullptr && !*value->boolean();
+      if (answer.verdict != Verdict::pass)
+        decided = fmt::format("'{}' did not pass", each.property);
+      else if (is_false)
+        decided = fmt::format("'{}' is false", each.property);
+    }
+    judged.push_back({each.property + suffix, each.at, std::move(answer), false,
+                      found == looked.end() ? std::string() : found->detail});
+  }
+}
+
+/// Nothing is there that the subject could stand for: the first attribute (it exists) is false.
+void judge_nothing(const Assertion& assertion, std::vector<Assertion::Judged>& judged) {
+  const std::string why = fmt::format("nothing matches '{}'", assertion.asked.subject());
+  for (const auto& each : assertion.expectations) {
+    if (!judged.empty()) {
+      judged.push_back({each.property, each.at, {}, true, why});
+      continue;
+    }
+    judged.push_back({each.property, each.at, each.matcher.match(spec::Value(false)), false, why});
+  }
+}
 
 Assertion::State look_once(const Assertion& assertion, const SystemView& view) {
   Assertion::State state;
@@ -14,29 +57,22 @@ Assertion::State look_once(const Assertion& assertion, const SystemView& view) {
       state.judged.push_back({each.property, each.at, {}, true, "skip: true"});
     return state;
   }
-  const Looked looked = assertion.type->look(assertion.asked, *assertion.context, view);
-  std::string decided;  // why what follows is left out
-  for (const auto& each : assertion.expectations) {
-    if (!decided.empty()) {
-      state.judged.push_back({each.property, each.at, {}, true, decided});
-      continue;
+  const Asked& asked = assertion.asked;
+  if (assertion.type->expand != nullptr) {
+    const auto subjects = assertion.type->expand(asked, *assertion.context, view);
+    if (!subjects) {
+      for (const auto& each : assertion.expectations)
+        state.judged.push_back({each.property, each.at, each.matcher.match(subjects.error()), false, {}});
+      return state;
     }
-    const auto found =
-        std::find_if(looked.begin(), looked.end(), [&](const auto& pair) { return pair.first == each.attribute; });
-    const Actual actual = found == looked.end()
-                              ? Actual(Error{Errc::unsupported, "this attribute could not be looked at", {}, {}})
-                              : found->second;
-    Answer answer = each.matcher.match(actual);
-    if (assertion.type->first_decides && state.judged.empty()) {
-      const auto* value = std::get_if<spec::Value>(&actual);
-      const bool is_false = value != nullptr && value->boolean() != nullptr && !*value->boolean();
-      if (answer.verdict != Verdict::pass)
-        decided = fmt::format("'{}' did not pass", each.property);
-      else if (is_false)
-        decided = fmt::format("'{}' is false", each.property);
+    if (*subjects) {
+      for (const auto& subject : **subjects)
+        look_at(assertion, asked.about(subject), " of " + subject, view, state.judged);
+      if ((*subjects)->empty()) judge_nothing(assertion, state.judged);
+      return state;
     }
-    state.judged.push_back({each.property, each.at, std::move(answer), false, {}});
   }
+  look_at(assertion, asked, "", view, state.judged);
   return state;
 }
 
@@ -61,7 +97,7 @@ Result<Assertion::State> inspect(const Assertion& assertion, const SystemView& v
   return state;
 }
 
-Checks compare(const Assertion& /*assertion*/, const Assertion::State& state) {
+Checks compare(const Assertion& assertion, const Assertion::State& state) {
   const auto& [judged, looks] = state;
   Checks out;
   for (const auto& each : judged) {
@@ -71,8 +107,13 @@ Checks compare(const Assertion& /*assertion*/, const Assertion::State& state) {
     }
     Check check = to_check(each.property, each.answer);
     if (check.verdict != Verdict::pass) {
-      if (looks > 1) check.detail += fmt::format("{}after {} looks", check.detail.empty() ? "" : "; ", looks);
-      check.detail += fmt::format("{}{}", check.detail.empty() ? "" : "; ", each.at);
+      const auto add = [&](const std::string& text) {
+        check.detail += (check.detail.empty() || text.empty() ? "" : "; ") + text;
+      };
+      add(each.why);
+      if (looks > 1) add(fmt::format("after {} looks", looks));
+      if (!assertion.severity.empty()) add("severity " + assertion.severity);
+      add(each.at);
     }
     out.push_back(std::move(check));
   }
@@ -82,7 +123,8 @@ Checks compare(const Assertion& /*assertion*/, const Assertion::State& state) {
 
 Wants wants(const Assertion& assertion) {
   Wants out;
-  if (assertion.skip || assertion.type->foresee == nullptr) return out;
+  // What waits for other checks may never be asked.
+  if (assertion.skip || !assertion.needs.empty() || assertion.type->foresee == nullptr) return out;
   Foresight foresight = assertion.type->foresee(assertion.asked, *assertion.context);
   out.queries = std::move(foresight.queries);
   out.units = std::move(foresight.units);

@@ -33,6 +33,7 @@ struct Assertion {
   std::chrono::milliseconds retry_delay{1000};
   std::vector<std::string> tags;
   std::string severity;
+  std::vector<ResourceId> needs;  // assertions before it that must pass, or it is not asked
   SourcePos at;
   std::string at_text;
   std::shared_ptr<Context> context;  // of the run
@@ -41,7 +42,7 @@ struct Assertion {
     std::string property, at;
     Answer answer;
     bool left_out = false;
-    std::string why;  // it was left out
+    std::string why;  // it was left out, or what the look tells beside the answer
   };
   struct State {
     std::vector<Judged> judged;  // one for each expectation

@@ -339,7 +339,7 @@ struct Context::Tables {
   std::optional<Result<std::vector<GroupEntry>>> groups;
   std::optional<Result<std::vector<Socket>>> tcp, udp;
   std::optional<Result<std::vector<Mount>>> mounts;
-  std::optional<Result<std::set<std::string>>> processes;
+  std::optional<Result<Processes>> processes;
   std::optional<Result<Packages>> packages;
   std::optional<Result<std::vector<NetworkInterface>>> interfaces;
   std::optional<Result<bool>> systemd;
@@ -449,11 +449,11 @@ const Result<std::vector<Mount>>& Context::mounts(const SystemView& view) {
   });
 }
 
-const Result<std::set<std::string>>& Context::processes(const SystemView& view) {
-  return once(tables_->processes, [&]() -> Result<std::set<std::string>> {
+const Result<Context::Processes>& Context::processes(const SystemView& view) {
+  return once(tables_->processes, [&]() -> Result<Processes> {
     auto names = view.list(AbsPath("/proc"));
     if (!names) return std::move(names).error();
-    std::set<std::string> out;
+    Processes out;
     bool any = false;
     for (const auto& name : names->value_or(std::vector<std::string>())) {
       std::uint64_t pid = 0;
@@ -465,7 +465,7 @@ const Result<std::set<std::string>>& Context::processes(const SystemView& view) 
         if (stat.error().code == Errc::not_found || stat.error().code == Errc::io) continue;
         return std::move(stat).error();
       }
-      if (auto comm = comm_of_stat(stat->content)) out.insert(*std::move(comm));
+      if (auto comm = comm_of_stat(stat->content)) out[*std::move(comm)].push_back(pid);
     }
     if (!any) return Error{Errc::unsupported, "/proc shows no process", {}, {}};
     return out;

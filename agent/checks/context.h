@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -81,7 +80,8 @@ class Context {
   const Result<std::vector<GroupEntry>>& groups(const SystemView& view);
   const Result<std::vector<Socket>>& sockets(const SystemView& view, bool udp);  // of TCP, or of UDP
   const Result<std::vector<Mount>>& mounts(const SystemView& view);
-  const Result<std::set<std::string>>& processes(const SystemView& view);         // by comm
+  using Processes = std::map<std::string, std::vector<std::uint64_t>, std::less<>>;  // their pids, by comm
+  const Result<Processes>& processes(const SystemView& view);
   const Result<std::vector<InstalledPackage>>& packages(const SystemView& view);  // sorted by name
   const Result<std::vector<NetworkInterface>>& interfaces(const SystemView& view);
   /// True if passwd(5) (or group(5), by `database`) is all there is to know: nsswitch.conf(5) names no other service.

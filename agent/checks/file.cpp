@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "checks/glob.h"
 #include "checks/looking.h"
 #include "core/digest.h"
 #include "core/text.h"
@@ -12,6 +13,8 @@ namespace {
 
 constexpr Attribute attributes[] = {
     {"path", Kind::text, false, "", "the path, when the key is a name"},
+    {"glob", Kind::boolean, false, "false",
+     "* ? and [a-z] in the path are wildcards: each path that matches is checked"},
     {"exists", Kind::boolean, true, "", "whether anything is there; a symlink is looked at itself", true},
     {"mode", Kind::text, true, "", "permission bits, as \"0644\""},
     {"owner", Kind::text, true, "", "the name of the owner; the number where nobody has it"},
@@ -21,11 +24,13 @@ constexpr Attribute attributes[] = {
     {"linked-to", Kind::text, true, "", "where a symlink points, as it is written", false, "linkedto"},
     {"filetype", Kind::text, true, "", "file, directory, symlink, socket, pipe, character-device, block-device"},
     {"contents", Kind::stream, true, "", "the content; symlinks are followed", false, "", "contains"},
-    {"size", Kind::integer, true, "", "bytes"},
+    {"size", Kind::size, true, "", "bytes"},
     {"md5", Kind::text, true, "", "the digest of the content, in hexadecimal"},
     {"sha256", Kind::text, true, "", "the digest of the content, in hexadecimal"},
     {"sha512", Kind::text, true, "", "the digest of the content, in hexadecimal"},
 };
+
+constexpr std::size_t most_paths = 10'000;
 
 std::string filetype_of(const std::string& kind) {
   if (kind == "fifo") return "pipe";
@@ -100,12 +105,57 @@ Looked look(const Asked& asked, Context& context, const SystemView& view) {
   return out;
 }
 
+/// The paths a pattern stands for, sorted; as in a shell, a wildcard does not match a leading dot.
+Result<std::optional<std::vector<std::string>>> expand(const Asked& asked, Context& context, const SystemView& view) {
+  if (!asked.boolean("glob")) return std::optional<std::vector<std::string>>();
+  auto pattern = path_of(asked.subject(), context, view);
+  if (!pattern) return std::move(pattern).error();
+  std::vector<std::string> found{""};
+  const auto parts = split(pattern->str(), '/');
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    const auto part = parts[i];
+    const bool wild = part.find_first_of("*?[") != std::string_view::npos;
+    std::vector<std::string> next;
+    for (const auto& base : found) {
+      if (!wild) {
+        next.push_back(fmt::format("{}/{}", base, part));
+        continue;
+      }
+      auto directory = AbsPath::parse(base.empty() ? "/" : base);
+      if (!directory) return std::move(directory).error();
+      const auto names = view.list(*directory);
+      if (!names && names.error().code != Errc::invalid) return names.error();  // what is no directory has no names
+      if (!names || !*names) continue;
+      for (const auto& name : **names)
+        if (matches_glob(name, part) && (part.starts_with('.') || !name.starts_with('.')))
+          next.push_back(base + "/" + name);
+      if (next.size() > most_paths)
+        return Error{Errc::too_big,
+                     fmt::format("'{}' matches more than {} paths", printable(asked.subject()), most_paths),
+                     {},
+                     {}};
+    }
+    found = std::move(next);
+  }
+  // What stands after the last wildcard was not looked for.
+  std::vector<std::string> there;
+  for (auto& each : found) {
+    auto path = AbsPath::parse(each);
+    if (!path) return std::move(path).error();
+    auto status = view.status(*path);
+    if (!status) return std::move(status).error();
+    if (*status) there.push_back(std::move(each));
+  }
+  return std::optional(std::move(there));
+}
+
 }  // namespace
 
 CheckType file_check() {
   CheckType type{"file", "File", "a file, directory or whatever else has a path", "path", attributes};
   type.first_decides = true;
   type.look = look;
+  type.expand = expand;
   return type;
 }
 

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "checks/glob.h"
 #include "checks/template_functions.h"
@@ -23,8 +24,7 @@ namespace {
 constexpr int deepest = 50;
 constexpr spec::YamlRules gossfile_rules{true, std::size_t{16} << 20U, 2'000'000, 64};
 
-// ---- YAML 1.1's leftovers, which Goss's reader takes
-// -----------------------------------------------------------------
+// ---- YAML 1.1's leftovers, which Goss's reader takes ---------------------------------------------------------------
 
 /// "0644", "0x1F", "0o17", "0b1", "+5", "1_000" as Go's yaml.v3 reads them.
 std::optional<std::int64_t> odd_integer(std::string_view text) {
@@ -97,13 +97,37 @@ std::optional<bool> old_boolean(const Value& value) {
   return std::nullopt;
 }
 
+/// A word, or a list of them.
+std::vector<std::string> words_of(const Value& value) {
+  if (value.list() == nullptr) return {value.text()};
+  std::vector<std::string> out;
+  for (const Value& each : *value.list()) out.push_back(each.text());
+  return out;
+}
+
+const Map& entries_of(const Value& value) {
+  static const Map none;
+  return value.map() == nullptr ? none : *value.map();
+}
+
+/// Sizes with a unit as the bytes they are, wherever they stand in what is expected.
+void count_bytes(Value& value) {
+  if (auto* list = std::get_if<spec::List>(&value.data())) {
+    for (Value& each : *list) count_bytes(each);
+  } else if (auto* map = std::get_if<Map>(&value.data())) {
+    for (Entry& entry : *map) count_bytes(entry.value);
+  } else if (const auto* text = value.string(); text != nullptr && !text->empty() && text->back() > '9') {
+    if (const auto bytes = Bytes::parse(*text); bytes && bytes->count <= INT64_MAX)
+      value.data() = static_cast<std::int64_t>(bytes->count);
+  }
+}
+
 std::optional<std::chrono::milliseconds> duration_of(const Value& value) {
   if (value.integer() != nullptr) return std::chrono::milliseconds(*value.integer());
   return value.string() == nullptr ? std::nullopt : parse_duration(*value.string());
 }
 
-// ---- places
-// ----------------------------------------------------------------------------------------------------------
+// ---- places ---------------------------------------------------------------------------------------------------------
 
 /// Which line of a file each line of what its template made comes from. The template's engine does not say, so lines
 /// are recognized: by being the same, or by what stands around their {{ }}.
@@ -157,8 +181,7 @@ class LineMap {
   std::vector<std::size_t> lines_;
 };
 
-// ---- paths
-// -----------------------------------------------------------------------------------------------------------
+// ---- paths ----------------------------------------------------------------------------------------------------------
 
 std::string directory_of(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -170,8 +193,7 @@ std::string beside(const std::string& directory, const std::string& path) {
   return directory.ends_with('/') ? directory + path : directory + "/" + path;
 }
 
-// ---- reading
-// ---------------------------------------------------------------------------------------------------------
+// ---- reading --------------------------------------------------------------------------------------------------------
 
 struct Resource {
   const CheckType* type;
@@ -219,6 +241,8 @@ class Reader {
   std::optional<Assertion> assertion(const Resource& resource, const std::shared_ptr<Context>& context);
   void common(const std::string& name, const Value& value, Assertion& out);
   std::optional<Value> option(const Attribute& attribute, const Value& value);
+  Matcher matcher(const Attribute& attribute, Value value, bool as_reader);
+  void order(std::vector<Assertion>& assertions);
 
   const GossfileInput* input_;
   Sources* sources_;
@@ -387,12 +411,10 @@ void Reader::common(const std::string& name, const Value& value, Assertion& out)
     const auto delay = duration_of(value);
     if (!delay || delay->count() < 0) return wrong("milliseconds or a duration such as 2s");
     out.retry_delay = *delay;
-  } else if (name == "tags") {
-    if (value.string() != nullptr)
-      out.tags.push_back(*value.string());
-    else if (value.list() == nullptr)
-      return wrong("a list of words");
-    for (const Value& each : value.list() != nullptr ? *value.list() : spec::List()) out.tags.push_back(each.text());
+  } else if (name == "tags" || name == "needs") {
+    if (value.string() == nullptr && value.list() == nullptr) return wrong("a list of words");
+    auto& words = name == "tags" ? out.tags : out.needs;
+    for (auto& word : words_of(value)) words.push_back(std::move(word));
   }
 }
 
@@ -421,12 +443,38 @@ std::optional<Value> Reader::option(const Attribute& attribute, const Value& val
     case Kind::text:
       if (value.list() != nullptr || value.map() != nullptr) return wrong("a string");
       return Value(value.text(), value.at());
+    case Kind::size:
+      if (const auto bytes = Bytes::parse(value.text()))
+        return Value(static_cast<std::int64_t>(bytes->count), value.at());
+      return wrong("a size, such as 4GiB");
     case Kind::list:
     case Kind::stream:
     case Kind::any:
+    case Kind::named:
       break;
   }
   return value;
+}
+
+/// What is expected of an attribute; what looks wrong is a warning.
+Matcher Reader::matcher(const Attribute& attribute, Value value, bool as_reader) {
+  Diagnostics said;
+  if (attribute.kind == Kind::boolean)
+    if (const auto old = old_boolean(value)) {
+      warn(value.at(), fmt::format("'{}' is read as {}", value.text(), *old ? "true" : "false"), "write true or false");
+      value = Value(*old, value.at());
+    }
+  if (attribute.name == "mode" && value.string() != nullptr && !value.quoted() && value.string()->starts_with('0')) {
+    warn(value.at(), fmt::format("the mode is not quoted, and is read as \"{}\"", printable(*value.string())),
+         "write it in quotes");
+    value = Value(*value.string(), value.at(), true);
+  }
+  if (attribute.kind == Kind::size || attribute.kind == Kind::named) count_bytes(value);
+  Matcher out =
+      as_reader || attribute.kind == Kind::stream ? Matcher::parse_for_text(value, said) : Matcher::parse(value, said);
+  if (out.is_empty()) warn(value.at(), fmt::format("an empty list asserts nothing of '{}'", attribute.name));
+  for (auto& each : said) warn(each.at, std::move(each.message), std::move(each.hint));
+  return out;
 }
 
 std::optional<Assertion> Reader::assertion(const Resource& resource, const std::shared_ptr<Context>& context) {
@@ -438,8 +486,8 @@ std::optional<Assertion> Reader::assertion(const Resource& resource, const std::
   }
   Asked::Options options;
   std::map<std::string_view, const Entry*> expected;
-  Assertion out{&type, Asked({}, {}, {}, {}, {}), {}, {}, {}, false, 0, std::chrono::milliseconds(1000), {}, {}, {}, {},
-                {}};
+  Assertion out;
+  out.type = &type;
   std::vector<std::string> known;
   for (const Attribute& each : type.attributes) known.emplace_back(each.name);
   for (const Attribute& each : common_attributes()) known.emplace_back(each.name);
@@ -493,28 +541,26 @@ std::optional<Assertion> Reader::assertion(const Resource& resource, const std::
           {std::string(attribute.name), property, std::move(missing), placed(resource.at).text()});
       continue;
     }
-    Value value = it->second->value;
-    if (attribute.kind == Kind::boolean)
-      if (const auto old = old_boolean(value)) {
-        warn(value.at(), fmt::format("'{}' is read as {}", value.text(), *old ? "true" : "false"),
-             "write true or false");
-        value = Value(*old, value.at());
+    if (attribute.kind == Kind::named) {
+      if (it->second->value.map() == nullptr) {
+        error(it->second->value.at(), fmt::format("'{}' is a mapping from names to what is expected, not {}",
+                                                  attribute.name, with_article(it->second->value.kind())));
+        return std::nullopt;
       }
-    const bool text = attribute.kind == Kind::stream ||
-                      (attribute.kind == Kind::any && std::any_of(options.begin(), options.end(), [](const auto& o) {
-                         return o.first->name == "as-reader" && o.second.boolean() != nullptr && *o.second.boolean();
-                       }));
-    if (attribute.name == "mode" && value.string() != nullptr && !value.quoted() && value.string()->starts_with('0')) {
-      warn(value.at(), fmt::format("the mode is not quoted, and is read as \"{}\"", printable(*value.string())),
-           "write it in quotes");
-      value = Value(*value.string(), value.at(), true);
+      for (const Entry& entry : *it->second->value.map()) {
+        wanted.push_back(fmt::format("{}.{}", attribute.name, entry.key));
+        out.expectations.push_back(
+            {wanted.back(), entry.key, matcher(attribute, entry.value, false), placed(entry.key_at).text()});
+      }
+      continue;
     }
-    Matcher matcher = text ? Matcher::parse_for_text(value, said) : Matcher::parse(value, said);
-    if (matcher.is_empty()) warn(value.at(), fmt::format("an empty list asserts nothing of '{}'", attribute.name));
-    for (auto& each : said) warn(each.at, std::move(each.message), std::move(each.hint));
+    const bool as_reader =
+        attribute.kind == Kind::any && std::any_of(options.begin(), options.end(), [](const auto& o) {
+          return o.first->name == "as-reader" && o.second.boolean() != nullptr && *o.second.boolean();
+        });
     wanted.emplace_back(attribute.name);
-    out.expectations.push_back(
-        {std::string(attribute.name), property, std::move(matcher), placed(it->second->key_at).text()});
+    out.expectations.push_back({std::string(attribute.name), property, matcher(attribute, it->second->value, as_reader),
+                                placed(it->second->key_at).text()});
   }
   out.asked = Asked(resource.key, type.key, std::move(options), type.attributes, std::move(wanted));
   if (type.accept != nullptr)
@@ -526,7 +572,7 @@ std::optional<Assertion> Reader::assertion(const Resource& resource, const std::
   out.at = placed(resource.at);
   out.at_text = out.at.text();
   out.context = context;
-  if (type.announce != nullptr && !out.skip) type.announce(out.asked, *context);
+  if (type.announce != nullptr && !out.skip && out.needs.empty()) type.announce(out.asked, *context);
   return out;
 }
 
@@ -536,8 +582,63 @@ std::vector<Assertion> Reader::assertions(const std::shared_ptr<Context>& contex
     for (const Resource& resource : resources_)
       if (resource.type == &type)
         if (auto made = assertion(resource, context)) out.push_back(*std::move(made));
+  order(out);
   if (failed_) out.clear();
   return out;
+}
+
+/// Turns what checks need into ids, and puts each check after what it needs; others keep their order.
+void Reader::order(std::vector<Assertion>& assertions) {
+  if (std::all_of(assertions.begin(), assertions.end(), [](const Assertion& each) { return each.needs.empty(); }))
+    return;
+  std::map<std::string, std::vector<std::size_t>> called;
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < assertions.size(); ++i)
+    for (const std::string& name : {id(assertions[i]), assertions[i].title})
+      if (!name.empty()) {
+        called[name].push_back(i);
+        names.push_back(name);
+      }
+  std::vector<std::vector<std::size_t>> before(assertions.size());
+  for (std::size_t i = 0; i < assertions.size(); ++i) {
+    std::vector<ResourceId> ids;
+    for (const std::string& need : assertions[i].needs) {
+      const auto found = called.find(need);
+      if (found == called.end()) {
+        if (!failed_)  // what is missing may be what could not be read
+          error(assertions[i].at,
+                fmt::format("'{}' needs '{}', and there is no such check", id(assertions[i]), printable(need)),
+                did_you_mean(need, names));
+        continue;
+      }
+      for (const std::size_t other : found->second) {
+        before[i].push_back(other);
+        ids.push_back(id(assertions[other]));
+      }
+    }
+    assertions[i].needs = std::move(ids);
+  }
+  std::vector<std::size_t> sorted;
+  std::vector<bool> placed_already(assertions.size());
+  for (bool moved = true; moved && sorted.size() < assertions.size();) {
+    moved = false;
+    for (std::size_t i = 0; i < assertions.size(); ++i) {
+      if (placed_already[i] ||
+          !std::all_of(before[i].begin(), before[i].end(), [&](std::size_t other) { return placed_already[other]; }))
+        continue;
+      placed_already[i] = moved = true;
+      sorted.push_back(i);
+    }
+  }
+  if (sorted.size() < assertions.size()) {
+    const auto stuck = std::find(placed_already.begin(), placed_already.end(), false) - placed_already.begin();
+    const Assertion& one = assertions[static_cast<std::size_t>(stuck)];
+    return error(one.at, fmt::format("'{}' needs, in the end, itself", id(one)),
+                 "take one `needs:` of the circle away");
+  }
+  std::vector<Assertion> out;
+  for (const std::size_t i : sorted) out.push_back(std::move(assertions[i]));
+  assertions = std::move(out);
 }
 
 Value Reader::mapping() const {
@@ -586,6 +687,49 @@ std::optional<Value> checks_of(const std::string& path, const GossfileInput& inp
   if (!out.map()->empty()) return out;
   diagnostics.push_back({{}, fmt::format("there are no checks in '{}'", printable(path)), "", Severity::error});
   return std::nullopt;
+}
+
+Value select_checks(
+    const Value& mapping,
+    const std::function<bool(const std::string& title, const std::vector<std::string>& tags)>& selected) {
+  if (mapping.map() == nullptr) return mapping;
+  const auto words_at = [](const Value& check, std::string_view key) {
+    const Value* value = check.find(key);
+    return value == nullptr || value->is_null() ? std::vector<std::string>() : words_of(*value);
+  };
+  const auto title_of = [](const Value& check) {
+    const Value* title = check.find("title");
+    return title == nullptr ? std::string() : title->text();
+  };
+  std::set<const Entry*> kept;
+  std::set<std::string> needed;
+  const auto keep = [&](const Entry& check) {
+    if (!kept.insert(&check).second) return false;
+    for (auto& need : words_at(check.value, "needs")) needed.insert(std::move(need));
+    return true;
+  };
+  for (const Entry& section : *mapping.map())
+    for (const Entry& check : entries_of(section.value))
+      if (selected(title_of(check.value), words_at(check.value, "tags"))) (void)keep(check);
+  for (bool more = true; more;) {
+    more = false;
+    for (const Entry& section : *mapping.map())
+      for (const Entry& check : entries_of(section.value))
+        if (needed.contains(section.key + ":" + check.key) || needed.contains(title_of(check.value)))
+          more = keep(check) || more;
+  }
+  Map out;
+  for (const Entry& section : *mapping.map()) {
+    if (section.value.map() == nullptr) {
+      out.push_back(section);  // a mistake, which is told when it is read
+      continue;
+    }
+    Map checks;
+    for (const Entry& check : *section.value.map())
+      if (kept.contains(&check)) checks.push_back(check);
+    if (!checks.empty()) out.push_back({section.key, section.key_at, Value(std::move(checks), section.value.at())});
+  }
+  return Value(std::move(out), mapping.at());
 }
 
 std::vector<Assertion> assertions_of(const std::string& path, const GossfileInput& input, Sources& sources,

@@ -33,6 +33,11 @@ struct GossfileInput {
 std::optional<spec::Value> checks_of(const std::string& path, const GossfileInput& input, Sources& sources,
                                      Diagnostics& diagnostics);
 
+/// The checks of a mapping in the vocabulary that `selected` takes, by their title and tags, and those they need.
+spec::Value select_checks(
+    const spec::Value& mapping,
+    const std::function<bool(const std::string& title, const std::vector<std::string>& tags)>& selected);
+
 /// The assertions of a gossfile and of all it includes, in the order of check_types() and then of the files. Empty
 /// after an error, or when there are none (which is an error too).
 std::vector<Assertion> assertions_of(const std::string& path, const GossfileInput& input, Sources& sources,

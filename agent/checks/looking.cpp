@@ -60,6 +60,13 @@ Looked look_at_document(const Asked& asked, Context& context, const SystemView& 
   return out;
 }
 
+Result<Person> person_of(const std::string& name, const SystemView& view) {
+  auto person = view.user(name);
+  if (!person) return std::move(person).error();
+  if (!*person) return Error{Errc::not_found, fmt::format("there is no user '{}'", printable(name)), {}, {}};
+  return **std::move(person);
+}
+
 Result<AbsPath> path_of(std::string text, Context& context, const SystemView& view) {
   if (text.starts_with('~')) {
     const auto slash = std::min(text.find('/'), text.size());

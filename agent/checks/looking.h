@@ -21,6 +21,9 @@ using AsJson = Result<std::string> (*)(const AbsPath& path, const std::string& t
 /// What `exists` and `values` are of a document in a file of at most 4 MiB.
 Looked look_at_document(const Asked& asked, Context& context, const SystemView& view, AsJson as_json);
 
+/// The user of that name; Errc::not_found, with a way out, if there is none.
+Result<Person> person_of(const std::string& name, const SystemView& view);
+
 /// The path a gossfile means: "~" and "~user" are homes, a relative one starts where the commands run, ".." is resolved
 /// by name.
 Result<AbsPath> path_of(std::string text, Context& context, const SystemView& view);

@@ -12,8 +12,8 @@ namespace {
 constexpr Attribute attributes[] = {
     {"path", Kind::text, false, "", "the file or device, when the key is a name"},
     {"active", Kind::boolean, true, "", "whether the kernel uses it", true},
-    {"size", Kind::integer, true, "", "bytes the kernel uses of it"},
-    {"used", Kind::integer, true, "", "bytes in use"},
+    {"size", Kind::size, true, "", "bytes the kernel uses of it"},
+    {"used", Kind::size, true, "", "bytes in use"},
     {"priority", Kind::integer, true, "", "its priority"},
 };
 

@@ -16,8 +16,9 @@ namespace converge::checks {
 
 class Context;
 
-/// What an attribute holds. Options say how to look and take no matcher.
-enum class Kind { text, integer, boolean, list, stream, any, text_list, duration };
+/// What an attribute holds. Options say how to look and take no matcher. size: bytes, also written as 4GiB. named: of
+/// what is matched, a mapping from names to what is expected of each; each name is a property of its own.
+enum class Kind { text, integer, boolean, list, stream, any, text_list, duration, size, named };
 
 /// One attribute: the reader, the JSON schema, `converge doc` and the documents come from this.
 struct Attribute {
@@ -35,6 +36,7 @@ struct Attribute {
 class Asked {
  public:
   using Options = std::vector<std::pair<const Attribute*, spec::Value>>;
+  Asked() = default;
   Asked(std::string id, std::string_view key, Options options, std::span<const Attribute> attributes,
         std::vector<std::string> wanted)
       : id_(std::move(id)),
@@ -45,15 +47,19 @@ class Asked {
 
   /// What is looked at: the attribute that overrides the key in the file, or that key.
   std::string subject() const;
+  /// The same questions about another subject.
+  Asked about(std::string subject) const;
   std::string text(std::string_view name) const;  // as written, or its fallback
   std::int64_t integer(std::string_view name) const;
   bool boolean(std::string_view name) const;
   std::chrono::milliseconds timeout(std::string_view name = "timeout") const;
   std::vector<std::string> texts(std::string_view name) const;
   const spec::Value* raw(std::string_view name) const;  // null when absent
-  /// The matchable attributes that are asked for, by name, in the order of the table.
+  /// The matchable attributes that are asked for, by name, in the order of the table; of a named one "files.cpu.max".
   const std::vector<std::string>& wanted() const { return wanted_; }
   bool wants(std::string_view name) const;
+  /// The name inside `wanted` if it is of the named attribute `attribute`: "cpu.max"; nullopt otherwise.
+  static std::optional<std::string> name_in(std::string_view wanted, std::string_view attribute);
   const std::string& id() const { return id_; }
 
  private:
@@ -63,10 +69,19 @@ class Asked {
   Options options_;
   std::span<const Attribute> attributes_;
   std::vector<std::string> wanted_;
+  std::optional<std::string> subject_;
 };
 
-/// What was seen of the attributes that were asked for, by name. An Error for all of them: the look itself failed.
-using Looked = std::vector<std::pair<std::string, Actual>>;
+/// What was seen of an attribute. `detail` is told with a verdict other than pass: why it is so, and who can mend it.
+struct Sight {
+  std::string name;
+  Actual actual;
+  std::string detail;
+  Sight(std::string of, Actual seen, std::string why = {})
+      : name(std::move(of)), actual(std::move(seen)), detail(std::move(why)) {}
+};
+/// What was seen of the attributes that were asked for. An Error for all of them: the look itself failed.
+using Looked = std::vector<Sight>;
 
 /// What a look will ask the host's programs and service manager, ahead of time.
 struct Foresight {
@@ -84,6 +99,8 @@ struct CheckType {
   Looked (*look)(const Asked&, Context&, const SystemView&) = nullptr;
   Foresight (*foresee)(const Asked&, const Context&) = nullptr;  // may be null
   void (*announce)(const Asked&, Context&) = nullptr;            // may be null; before the first look of a run
+  /// Where its subject can stand for several: those that are there; nullopt where it stands for itself. May be null.
+  Result<std::optional<std::vector<std::string>>> (*expand)(const Asked&, Context&, const SystemView&) = nullptr;
   /// The mistakes in its options that only it can see; may be null.
   Status (*accept)(const Asked&) = nullptr;
 };
@@ -91,7 +108,7 @@ struct CheckType {
 /// All types, by name.
 std::span<const CheckType> check_types();
 const CheckType* find_check_type(std::string_view name);
-/// The attributes every type has (title, meta, skip, tags, severity, retry_count, retry_delay).
+/// The attributes every type has (title, meta, skip, tags, severity, needs, retry_count, retry_delay).
 std::span<const Attribute> common_attributes();
 
 /// What `converge doc` prints of a type.

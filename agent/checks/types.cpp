@@ -36,10 +36,11 @@ const CheckType* find_check_type(std::string_view name) {
 std::span<const Attribute> common_attributes() {
   static constexpr Attribute shared[] = {
       {"title", Kind::text, false, "", "what reports call it"},
-      {"meta", Kind::any, false, "", "anything; shown in reports"},
+      {"meta", Kind::any, false, "", "anything, for other programs that read the file"},
       {"skip", Kind::boolean, false, "false", "leave it out, and say so"},
-      {"tags", Kind::text_list, false, "", "words to select it by"},
-      {"severity", Kind::text, false, "", "how bad its failure is; shown in reports"},
+      {"tags", Kind::text_list, false, "", "words to select it by, with -t and --skip-tags"},
+      {"severity", Kind::text, false, "", "how bad its failure is; told with it"},
+      {"needs", Kind::text_list, false, "", "checks that must pass before this one is asked, by title or as TYPE:KEY"},
       {"retry_count", Kind::integer, false, "0", "how often to look again while it does not pass"},
       {"retry_delay", Kind::duration, false, "1s", "how long to wait between looks: milliseconds, or 2s"},
   };
@@ -66,9 +67,22 @@ std::string Asked::text(std::string_view name) const {
 }
 
 std::string Asked::subject() const {
+  if (subject_) return *subject_;
   if (!key_.empty())
     if (const Value* value = raw(key_)) return value->text();
   return id_;
+}
+
+Asked Asked::about(std::string subject) const {
+  Asked out = *this;
+  out.subject_ = std::move(subject);
+  return out;
+}
+
+std::optional<std::string> Asked::name_in(std::string_view wanted, std::string_view attribute) {
+  if (!wanted.starts_with(attribute) || wanted.size() <= attribute.size() || wanted[attribute.size()] != '.')
+    return std::nullopt;
+  return std::string(wanted.substr(attribute.size() + 1));
 }
 
 std::int64_t Asked::integer(std::string_view name) const {
@@ -117,6 +131,10 @@ std::string_view name_of(Kind kind) {
       return "list of texts";
     case Kind::duration:
       return "milliseconds or duration";
+    case Kind::size:
+      return "bytes, or as 4GiB";
+    case Kind::named:
+      return "mapping of names";
   }
   return "";
 }

@@ -1,5 +1,5 @@
-#include "checks/looking.h"
 #include "spec/yaml.h"
+#include "checks/looking.h"
 
 namespace converge::checks {
 

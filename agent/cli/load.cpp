@@ -150,6 +150,21 @@ bool load_gossfile_options(const Options& options, Loaded& loaded, Diagnostics& 
 
 namespace {
 
+/// Leaves those checks of an item that the tags select: their own, and those of the item. False if none is left.
+bool keep_selected_checks(const Options& options, spec::Item& item) {
+  if (options.tags.empty() && options.skip_tags.empty()) return true;
+  item.parameters =
+      checks::select_checks(item.parameters, [&](const std::string& title, const std::vector<std::string>& tags) {
+        spec::Item one;
+        one.name = title.empty() ? item.name : title;
+        one.module = item.module;
+        one.tags = item.tags;
+        one.tags.insert(one.tags.end(), tags.begin(), tags.end());
+        return spec::selected_by_tags(one, options.tags, options.skip_tags);
+      });
+  return item.parameters.map() == nullptr || !item.parameters.map()->empty();
+}
+
 /// What the gossfiles ask of a host, as items; their templates see --vars before the host's variables, and its facts.
 void add_gossfiles(const Options& options, Loaded& loaded, const std::string& host, const spec::Value& facts,
                    Sources& sources, Diagnostics& diagnostics, std::vector<spec::Item>& out) {
@@ -180,7 +195,7 @@ void add_gossfiles(const Options& options, Loaded& loaded, const std::string& ho
     item.module = assertions_module;
     item.at = checks->map()->front().key_at;
     item.parameters = *std::move(checks);
-    out.push_back(std::move(item));
+    if (keep_selected_checks(options, item)) out.push_back(std::move(item));
   }
 }
 
@@ -202,10 +217,14 @@ std::vector<spec::Item> items_for(const Options& options, Loaded& loaded, const 
     const spec::Variables variables = spec::merge_variables(loaded.inventory, host, one->vars, loaded.extra);
     auto items = spec::evaluate_items(*one, variables, facts, loaded.files, sources, diagnostics);
     out.reserve(out.size() + items.size());
-    for (spec::Item& item : items)
-      if (spec::selected_by_tags(item, options.tags, options.skip_tags) &&
-          (item.module != assertions_module || options.verb == "verify" || options.verb == "render"))
+    for (spec::Item& item : items) {
+      if (item.module == assertions_module) {
+        if ((options.verb == "verify" || options.verb == "render") && keep_selected_checks(options, item))
+          out.push_back(std::move(item));
+      } else if (spec::selected_by_tags(item, options.tags, options.skip_tags)) {
         out.push_back(std::move(item));
+      }
+    }
   }
   add_gossfiles(options, loaded, host, facts, sources, diagnostics, out);
   return out;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <numeric>
 #include <set>
 #include <utility>
@@ -81,6 +82,8 @@ class Run {
       : work_(work), view_(view), observer_(observer), options_(options), way_(way), handle_(std::move(handle)) {}
 
   Tally walk() {
+    for (const Work& item : work_)
+      for (const ResourceId& gate : item.gates) outcomes_[item.spec + "\n" + gate] = Outcome::skipped;  // until asked
     for (const Work& item : work_) {
       if (!item.needs.empty()) finish();  // what it needs has to have ended, well or not
       if (acts_through_services(item)) settle_all();
@@ -203,6 +206,12 @@ class Run {
                                .note = chain.blocked_by});
         continue;
       }
+      if (auto shut = shut_gate(item); shut && chain.blocked_by.empty()) {
+        shut->id = id_of(declared.resource);
+        shut->at = declared.from.at.text();
+        conclude(chain, *std::move(shut));
+        continue;
+      }
       observer_.begins(item.item, item.module);
       const auto start = Clock::now();
       std::optional<Act> act = handle_(declared, chain.state);
@@ -229,6 +238,8 @@ class Run {
   void conclude(Chain& chain, Step step) {
     const Resource& resource = chain.resources()[chain.next - 1].resource;
     if (step.outcome == Outcome::changed) chain.state.note(step);
+    if (const auto gate = outcomes_.find(chain.item->spec + "\n" + step.id); gate != outcomes_.end())
+      gate->second = step.outcome;
     const bool honest = step.outcome == Outcome::unknown && is_unverifiable(resource);  // it said so beforehand
     if (stops_a_chain(step.outcome) && !honest) {
       did_not_succeed(*chain.item);
@@ -262,6 +273,24 @@ class Run {
     unsuccessful_.insert(item.spec + "\n" + item.module);
   }
 
+  /// What becomes of work one of whose gates is shut; nullopt where all are open. It stays shut on what is unknown.
+  std::optional<Step> shut_gate(const Work& item) const {
+    std::optional<Step> worst;
+    for (const ResourceId& gate : item.gates) {
+      const Outcome was = outcomes_.at(item.spec + "\n" + gate);
+      if (was == Outcome::in_sync || was == Outcome::changed) continue;
+      Step step;
+      step.outcome = was == Outcome::skipped || was == Outcome::unknown ? was : Outcome::blocked;
+      step.note = fmt::format("needs '{}', which {}", gate,
+                              was == Outcome::skipped   ? "was left out"
+                              : was == Outcome::unknown ? "could not be determined"
+                              : was == Outcome::blocked ? "was not asked"
+                                                        : "did not pass");
+      if (!worst || worst->outcome < step.outcome) worst = std::move(step);
+    }
+    return worst;
+  }
+
   std::string unmet_need(const Work& item) const {
     for (const std::string& need : item.needs)
       if (unsuccessful_.contains(item.spec + "\n" + need) || (need != item.spec && unsuccessful_.contains(need)))
@@ -279,6 +308,7 @@ class Run {
   std::size_t reported_ = 0;  // of them, those of which all is told
   Tally tally_;
   std::set<std::string> unsuccessful_;
+  std::map<std::string, Outcome> outcomes_;  // of gates, by spec and id
 };
 
 }  // namespace

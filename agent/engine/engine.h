@@ -13,6 +13,7 @@ namespace converge {
 struct Work {
   std::string spec, item, module;
   std::vector<std::string> needs;  // items of the same spec (by name or module) or specs
+  std::vector<ResourceId> gates;  // resources of the same spec that must be proved before this is asked, even by verify
   SourcePos at;
   std::string skipped;  // why it is left out, or ""
   Rendered rendered;
@@ -50,7 +51,8 @@ int exit_code(Verb verb, const Tally& tally);
 /// What would change. A probe is asked only where nothing of its chain would change; otherwise it will be proved
 /// afterwards.
 Tally plan(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options);
-/// Is it so, in effect? Asks every resource and every probe; a failure blocks nothing.
+/// Is it so, in effect? Asks every resource and every probe; a failure blocks nothing but what has it for a gate, and
+/// what could not be determined makes that unknown too.
 Tally verify(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options);
 /// Makes it so: look, act, look again; then the probes. A resource that fails blocks the rest of its chain, and work
 /// that needs it. A chain that has to wait (for a service to be ready) lets the others act meanwhile, and the probes of

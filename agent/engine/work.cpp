@@ -32,6 +32,7 @@ void render_assertions(const spec::Item& item, const std::shared_ptr<checks::Con
               .item = assertion.title.empty() ? std::string(assertion.type->name) : assertion.title,
               .module = item.module,
               .needs = {},
+              .gates = assertion.needs,
               .at = at,
               .skipped = {},
               .rendered = {}};
@@ -80,6 +81,7 @@ std::vector<Work> render_items(const std::vector<spec::Item>& items, const Syste
               .item = item.name,
               .module = item.module,
               .needs = item.needs,
+              .gates = {},
               .at = item.at,
               .skipped = item.skipped,
               .rendered = {}};

@@ -32,7 +32,7 @@ std::int64_t number_at(const spec::Value& value, std::string_view key, std::int6
   return found == nullptr || found->integer() == nullptr ? fallback : *found->integer();
 }
 
-/// What a case's "host:" says: files, links, other, users, groups, units, commands, unreadable.
+/// What a case's "host:" says: files, links, others, people, units, commands, unreadable.
 void furnish(FakeSystem& host, const spec::Value& state) {
   const auto each = [&](std::string_view key, const auto& put) {
     if (const spec::Value* section = state.find(key); section != nullptr && section->map() != nullptr)
@@ -52,6 +52,10 @@ void furnish(FakeSystem& host, const spec::Value& state) {
   each("units", [&](const std::string& unit, const spec::Value& value) {
     for (const auto& entry : *value.map()) host.units[unit][entry.key] = entry.value.text();
   });
+  each("people", [&](const std::string& name, const spec::Value& value) {
+    const auto uid = static_cast<std::uint32_t>(number_at(value, "uid"));
+    host.add_user({name, uid, uid, *AbsPath::parse(text_at(value, "home"))});
+  });
   if (const spec::Value* systemd = state.find("systemd"); systemd != nullptr && systemd->boolean() != nullptr)
     host.systemd = *systemd->boolean();
   // A command is what its last argument says.
@@ -62,6 +66,12 @@ void furnish(FakeSystem& host, const spec::Value& state) {
     if (number_at(*known, "timeout") != 0)
       return Error{Errc::timeout, "'sh' did not end in time and was killed", {}, {}};
     CommandOutput out;
+    if (known->find("show") != nullptr) {  // who runs it, where, with what
+      out.out = (command.as ? command.as->name : "us") + " " + (command.directory ? command.directory->str() : ".");
+      for (const auto& [name, value] : command.environment) out.out += " " + name + "=" + value;
+      out.out += "\n";
+      return out;
+    }
     out.exit_code = static_cast<int>(number_at(*known, "status"));
     out.out = text_at(*known, "out");
     out.err = text_at(*known, "err");
