@@ -29,8 +29,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 Verb verb_of(const Options& options) {
-  if (options.verb == "verify") return Verb::verify;
-  return options.verb == "plan" || options.check ? Verb::plan : Verb::apply;
+  return options.check ? Verb::plan : verb_from(options.verb).value_or(Verb::apply);
 }
 
 /// The same command line again, as root. Returns only if that failed.
@@ -87,19 +86,6 @@ class HostObserver final : public Observer {
   Reporter& reporter_;
   const std::string& host_;
 };
-
-Tally run_engine(Verb verb, const std::vector<Work>& work, System& system, Observer& observer,
-                 const RunOptions& options) {
-  switch (verb) {
-    case Verb::plan:
-      return plan(work, system, observer, options);
-    case Verb::verify:
-      return verify(work, system, observer, options);
-    case Verb::apply:
-      return apply(work, system, observer, options);
-  }
-  return {};
-}
 
 int complain(const Error& error, int code) {
   fmt::print(stderr, "converge: {}\n", printable(error.text()));
@@ -213,7 +199,7 @@ int run_verb(const Options& options) {
   for (const auto& [host, items] : work) {
     const auto since = Clock::now();
     HostObserver observer(*reporter, host);
-    const Tally tally = run_engine(verb, items, *system, observer, {options.diff, [] { return interrupted(); }});
+    const Tally tally = converge::run(verb, items, *system, observer, {options.diff, [] { return interrupted(); }});
     reporter->host_ends(host, tally, spent(since));
     const int its = exit_code(verb, tally);
     if (its != exit_ok && its != exit_differences) failed.push_back(host);

@@ -12,6 +12,9 @@
 namespace converge {
 namespace {
 
+constexpr std::array verbs{std::pair{Verb::plan, "plan"}, std::pair{Verb::verify, "verify"},
+                           std::pair{Verb::drift, "drift"}, std::pair{Verb::apply, "apply"}};
+
 using Clock = std::chrono::steady_clock;
 
 /// What `resource` will ask, added to `wants`.
@@ -315,10 +318,20 @@ class Run {
 
 std::size_t Tally::total() const { return std::accumulate(counts.begin(), counts.end(), std::size_t{0}); }
 
+std::string_view name_of(Verb verb) {
+  return std::find_if(verbs.begin(), verbs.end(), [&](const auto& row) { return row.first == verb; })->second;
+}
+
+std::optional<Verb> verb_from(std::string_view name) {
+  const auto row = std::find_if(verbs.begin(), verbs.end(), [&](const auto& each) { return each.second == name; });
+  return row == verbs.end() ? std::nullopt : std::optional(row->first);
+}
+
 int exit_code(Verb verb, const Tally& tally) {
   if (tally.interrupted) return 130;
   if (tally.of(Outcome::failed) + tally.of(Outcome::blocked) > 0) return 1;
-  if (verb != Verb::plan && tally.of(Outcome::out_of_sync) > 0) return 1;
+  const bool may_differ = verb == Verb::plan || verb == Verb::drift;
+  if (!may_differ && tally.of(Outcome::out_of_sync) > 0) return 1;
   if (tally.of(Outcome::unknown) > 0) return 4;
   if (tally.of(Outcome::out_of_sync) > 0) return 2;
   return tally.total() == 0 ? 1 : 0;
@@ -342,13 +355,28 @@ Tally plan(const std::vector<Work>& work, const SystemView& view, Observer& obse
       .walk();
 }
 
-Tally verify(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options) {
-  announce(work, view, true);
+namespace {
+
+/// Looks at everything, with the probes that are dear or without them.
+Tally look(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options,
+           bool deep) {
+  announce(work, view, deep);
   return Run(work, view, observer, options, {.failures_block = false},
              [&](const Declared& declared, ChainState&) -> std::optional<Act> {
+               if (!deep && is_deep(declared.resource)) return std::nullopt;
                return Act{evaluate(declared, view, {options.diff, false}), {}};
              })
       .walk();
+}
+
+}  // namespace
+
+Tally verify(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options) {
+  return look(work, view, observer, options, true);
+}
+
+Tally drift(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options) {
+  return look(work, view, observer, options, false);
 }
 
 Tally apply(const std::vector<Work>& work, System& system, Observer& observer, const RunOptions& options) {
@@ -365,6 +393,20 @@ Tally apply(const std::vector<Work>& work, System& system, Observer& observer, c
                return Act{std::move(step), {}};
              })
       .walk();
+}
+
+Tally run(Verb verb, const std::vector<Work>& work, System& system, Observer& observer, const RunOptions& options) {
+  switch (verb) {
+    case Verb::plan:
+      return plan(work, system, observer, options);
+    case Verb::verify:
+      return verify(work, system, observer, options);
+    case Verb::drift:
+      return drift(work, system, observer, options);
+    case Verb::apply:
+      return apply(work, system, observer, options);
+  }
+  return {};
 }
 
 }  // namespace converge

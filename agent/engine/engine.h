@@ -2,7 +2,9 @@
 #pragma once
 #include <array>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/evaluate.h"
@@ -42,9 +44,11 @@ struct Tally {
   std::size_t total() const;
 };
 
-enum class Verb { plan, verify, apply };
+enum class Verb { plan, verify, drift, apply };
+std::string_view name_of(Verb verb);  // "plan", ...
+std::optional<Verb> verb_from(std::string_view name);
 
-/// The exit code a tally means: 1 failed or, for verify, out of sync; 4 unknown; 2 differences (plan); 0. An
+/// The exit code a tally means: 1 failed or, for verify, out of sync; 4 unknown; 2 differences (plan, drift); 0. An
 /// interrupted run is 130. A run that looked at nothing at all is 1: nothing was proved.
 int exit_code(Verb verb, const Tally& tally);
 
@@ -54,11 +58,16 @@ Tally plan(const std::vector<Work>& work, const SystemView& view, Observer& obse
 /// Is it so, in effect? Asks every resource and every probe; a failure blocks nothing but what has it for a gate, and
 /// what could not be determined makes that unknown too.
 Tally verify(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options);
+/// Is it still so? As verify(), without the probes that open a session: it is asked often.
+Tally drift(const std::vector<Work>& work, const SystemView& view, Observer& observer, const RunOptions& options);
 /// Makes it so: look, act, look again; then the probes. A resource that fails blocks the rest of its chain, and work
 /// that needs it. A chain that has to wait (for a service to be ready) lets the others act meanwhile, and the probes of
 /// all of them are asked at the end, together. Work that needs other work begins when that has come to its end, and
 /// what runs commands or services when nothing before it waits any more. A step's time is what was spent on it, not
 /// what passed.
 Tally apply(const std::vector<Work>& work, System& system, Observer& observer, const RunOptions& options);
+
+/// The one of these that `verb` names.
+Tally run(Verb verb, const std::vector<Work>& work, System& system, Observer& observer, const RunOptions& options);
 
 }  // namespace converge

@@ -142,15 +142,7 @@ FromAgent run(System& system, Facts& facts, const Asked& asked, AgentChannel& ch
                                  [](const Diagnostic& one) { return one.severity == Severity::error; });
   if (wrong) return because(mistakes);
   const RunOptions options{asked.order.diff, [&] { return channel.stop_requested(); }};
-  switch (asked.order.verb) {
-    case Verb::plan:
-      return End{plan(work, system, telling, options)};
-    case Verb::verify:
-      return End{verify(work, system, telling, options)};
-    case Verb::apply:
-      return End{apply(work, system, telling, options)};
-  }
-  return End{};
+  return End{converge::run(asked.order.verb, work, system, telling, options)};
 }
 
 void remove_old_agents(const fs::path& directory, const std::string& keep) {

@@ -16,8 +16,6 @@ namespace {
 
 using spec::Value;
 
-constexpr std::array verbs{std::pair{Verb::plan, "plan"}, std::pair{Verb::verify, "verify"},
-                           std::pair{Verb::apply, "apply"}};
 constexpr std::array whys{std::pair{Refused::Why::input, "input"}, std::pair{Refused::Why::busy, "busy"},
                           std::pair{Refused::Why::other, "other"}};
 
@@ -203,7 +201,7 @@ Json json_of(const LeftRun& left) {
   return {{"run", left.run},
           {"by", left.by},
           {"ended", left.ended},
-          {"verb", word_of(verbs, left.verb)},
+          {"verb", name_of(left.verb)},
           {"counts", converge::to_json(left.tally)},
           {"interrupted", left.tally.interrupted},
           {"steps", std::move(steps)}};
@@ -211,7 +209,7 @@ Json json_of(const LeftRun& left) {
 
 LeftRun left_run(const Json& json) {
   LeftRun left{.run = text(json, "run"), .by = text(json, "by"), .ended = text(json, "ended")};
-  const auto verb = key_of(verbs, text(json, "verb"));
+  const auto verb = verb_from(text(json, "verb"));
   const auto tally = tally_from(member(json, "counts"));
   const Json& steps = member(json, "steps");
   require(!left.run.empty() && verb.has_value() && tally.has_value() && steps.is_array());
@@ -277,7 +275,7 @@ Json json_of(const RunOrder& m) {
           {"run", m.run},
           {"digest", m.digest},
           {"by", m.by},
-          {"verb", word_of(verbs, m.verb)},
+          {"verb", name_of(m.verb)},
           {"diff", m.diff},
           {"all", m.all},
           {"wait", m.wait},
@@ -338,7 +336,7 @@ FromController from_controller(const Json& json, Sources& sources) {
                  .all = flag(json, "all"),
                  .wait = flag(json, "wait"),
                  .collected = text(json, "collected")};
-    const auto verb = key_of(verbs, text(json, "verb"));
+    const auto verb = verb_from(text(json, "verb"));
     require(verb.has_value());
     out.verb = *verb;
     return out;

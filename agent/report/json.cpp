@@ -7,25 +7,13 @@
 namespace converge {
 namespace {
 
-std::string_view name_of(Verb verb) {
-  switch (verb) {
-    case Verb::plan:
-      return "plan";
-    case Verb::verify:
-      return "verify";
-    case Verb::apply:
-      return "apply";
-  }
-  return "";
-}
-
 class JsonReporter final : public Reporter {
  public:
   void run_begins(const RunInfo& info) override {
     put({{"event", "run"},
          {"format", 1},
          {"version", info.version},
-         {"verb", name_of(info.verb)},
+         {"verb", converge::name_of(info.verb)},
          {"hosts", info.hosts},
          {"root", info.root}});
   }
