@@ -10,6 +10,7 @@
 
 #include "core/values.h"
 #include "engine/engine.h"
+#include "engine/finding.h"
 
 namespace converge::history {
 
@@ -48,39 +49,6 @@ struct HostRecord {
   std::string error;
   std::vector<Step> steps;
   bool whole = false;  // everything the host's specs say was looked at: what is missing is declared no more
-};
-
-/// Something that may have to do with a finding: evidence, not proof.
-struct Suspect {
-  std::string kind;  // "edit", "package", "sudo", "spec"
-  std::string text;  // "/etc/fstab was edited at 2026-11-21 08:33:28 UTC"
-  bool operator==(const Suspect&) const = default;
-};
-
-/// A time during which one property of a resource was not as declared, or could not be told.
-struct Finding {
-  std::int64_t id = 0;
-  std::string host, item, resource, at, property;
-  bool unknown = false;  // it could not be told; expected and actual say what is known
-  std::string expected, actual, detail;
-  std::optional<Timestamp> in_sync_until;  // the last look that found it in sync; nullopt: none did
-  Timestamp out_since;                     // the first look that found it out
-  Timestamp began;                         // the first look that found it as it is here: `actual` may have changed
-  std::optional<Timestamp> ended;
-  std::string how;  // it ended: "healed", "converged", "altered", "undeclared"
-  std::vector<Suspect> suspects;
-};
-
-/// A host's findings against the look before.
-struct Compared {
-  std::vector<Finding> fresh;   // found for the first time, or altered since
-  std::vector<Finding> old;     // as it was at the last look
-  std::vector<Finding> healed;  // in sync again, by itself or by this run
-};
-
-struct HostRun {
-  Run run;
-  HostRecord record;
 };
 
 /// One row for a host in one run, without steps.

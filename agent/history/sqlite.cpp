@@ -259,25 +259,6 @@ Finding finding_at(const Query& row) {
   return out;
 }
 
-/// What is wrong with a resource, as findings have it: a row for each property, or one for all of it.
-struct Wrong {
-  std::string property, expected, actual, detail;
-  bool unknown = false;
-};
-std::vector<Wrong> wrong_with(const Step& step) {
-  std::vector<Wrong> out;
-  for (const Check& check : step.checks)
-    if (check.verdict == Verdict::fail || check.verdict == Verdict::unknown)
-      out.push_back({check.property, check.expected, check.actual, check.detail, check.verdict == Verdict::unknown});
-  const bool bad =
-      step.outcome == Outcome::unknown || step.outcome == Outcome::failed || step.outcome == Outcome::out_of_sync;
-  if (bad && out.empty())
-    out.push_back({"", "", "", step.error ? step.error->text() : step.note, step.outcome != Outcome::out_of_sync});
-  return out;
-}
-
-bool was_looked_at(const Step& step) { return step.outcome != Outcome::skipped && step.outcome != Outcome::blocked; }
-
 class Sqlite final : public History {
  public:
   Sqlite(std::unique_ptr<sqlite3, CloseDatabase> database, std::string path)
@@ -469,7 +450,7 @@ class Sqlite final : public History {
           " AND look.run <= coalesce((SELECT max(id) FROM run WHERE began <= ?3), 0)"
           " ORDER BY look.run DESC, host.name LIMIT ?4",
           counts, range.host.empty() ? "?1 = '' AND" : "look.host = (SELECT id FROM host WHERE name = ?1) AND");
-      return points_of(ask(sql, range.host, from(range), until(range), range.limit));
+      return points_in(ask(sql, range.host, from(range), until(range), range.limit));
     });
   }
 
@@ -480,7 +461,7 @@ class Sqlite final : public History {
           " JOIN look ON look.host = host.id AND look.run = host.latest JOIN run ON run.id = look.run ORDER BY "
           "host.name",
           counts);
-      return points_of(ask(sql));
+      return points_in(ask(sql));
     });
   }
 
@@ -491,7 +472,7 @@ class Sqlite final : public History {
           " ORDER BY finding.began DESC, finding.id DESC LIMIT ?4",
           finding_columns,
           range.host.empty() ? "?1 = '' AND" : "finding.host = (SELECT id FROM host WHERE name = ?1) AND");
-      return findings_of(ask(sql, range.host, from(range), until(range), range.limit));
+      return findings_in(ask(sql, range.host, from(range), until(range), range.limit));
     });
   }
 
@@ -500,7 +481,7 @@ class Sqlite final : public History {
       const std::string sql =
           fmt::format("SELECT {} WHERE {} finding.ended IS NULL ORDER BY host.name, finding.id", finding_columns,
                       host.empty() ? "?1 = '' AND" : "finding.host = (SELECT id FROM host WHERE name = ?1) AND");
-      return findings_of(ask(sql, host));
+      return findings_in(ask(sql, host));
     });
   }
 
@@ -653,11 +634,39 @@ class Sqlite final : public History {
     if (record.steps.empty()) return out;
 
     const Looks before = take_shape(host, record);
-    for (const Step& step : record.steps) compare(host.id, step, record, before, open[{step.item, step.id}], out);
+    for (const Step& step : record.steps) {
+      const auto known = open.find({step.item, step.id});
+      if (known == open.end() && step.outcome == Outcome::in_sync) continue;
+      compare(host.id, step, record, before, known == open.end() ? open[{step.item, step.id}] : known->second, out);
+    }
     for (auto& [key, findings] : open)
       for (Open& each : findings)
         if (!each.finding.ended && is_gone(host.id, key)) close(each.finding, record.ended, "undeclared", out);
+    suspect_the_spec(run_id, host.id, out.fresh);
     return out;
+  }
+
+  /// What is expected may be what changed: the look before says what it was.
+  void suspect_the_spec(std::int64_t run_id, std::int64_t host, std::vector<Finding>& fresh) {
+    if (std::none_of(fresh.begin(), fresh.end(), [](const Finding& each) { return each.in_sync_until.has_value(); }))
+      return;
+    Query row =
+        ask("SELECT body.steps, look.run FROM look JOIN body ON body.id = look.body WHERE host = ? AND run < ?"
+            " ORDER BY run DESC LIMIT 1",
+            host, run_id);
+    if (!row.next()) return;
+    const auto before = unpack(row.text(0));
+    if (!before) return;
+    for (Finding& finding : fresh) {
+      for (const Step& step : *before) {
+        if (step.item != finding.item || step.id != finding.resource) continue;
+        const Check* check = find_check(step.checks, finding.property);
+        if (check == nullptr || check->expected == finding.expected) continue;
+        finding.suspects.push_back({"spec", fmt::format("it is declared otherwise since run {}: it was '{}'",
+                                                        row.number(1), check->expected)});
+        run("UPDATE finding SET suspects = ? WHERE id = ?", text_of(finding.suspects), finding.id);
+      }
+    }
   }
 
   /// When resources were looked at before this look, if they were.
@@ -720,31 +729,20 @@ class Sqlite final : public History {
                std::vector<Open>& open, Compared& out) {
     if (!was_looked_at(step)) return;
     const bool changed = step.outcome == Outcome::changed;
-    const std::vector<Wrong> wrong = wrong_with(step);
+    std::vector<Finding> wrong = findings_of(record.host, step, record.ended);
     // A look that failed as a whole neither confirms nor heals what was found before.
     const bool blind = !wrong.empty() && wrong.front().property.empty() && wrong.front().unknown;
-    for (const Wrong& each : wrong) {
+    for (Finding& finding : wrong) {
       const auto same = std::find_if(open.begin(), open.end(), [&](const Open& one) {
-        return one.finding.property == each.property && one.finding.unknown == each.unknown;
+        return one.finding.property == finding.property && one.finding.unknown == finding.unknown;
       });
-      if (same != open.end() && !same->seen && same->finding.actual == each.actual &&
-          same->finding.expected == each.expected) {
+      if (same != open.end() && !same->seen && same->finding.actual == finding.actual &&
+          same->finding.expected == finding.expected) {
         same->seen = true;
         if (!changed) out.old.push_back(same->finding);
         continue;
       }
-      Finding finding;
-      finding.host = record.host;
-      finding.item = step.item;
-      finding.resource = step.id;
-      finding.at = step.at;
-      finding.property = each.property;
-      finding.unknown = each.unknown;
-      finding.expected = each.expected;
-      finding.actual = each.actual;
-      finding.detail = each.detail;
       finding.in_sync_until = before.of({step.item, step.id});
-      finding.out_since = finding.began = record.ended;
       if (same != open.end() && !same->seen) {
         finding.in_sync_until = same->finding.in_sync_until;
         finding.out_since = same->finding.out_since;
@@ -761,7 +759,7 @@ class Sqlite final : public History {
     }
     for (Open& each : open) {
       if (each.finding.ended) continue;
-      const bool still_unknown = std::any_of(wrong.begin(), wrong.end(), [&](const Wrong& one) {
+      const bool still_unknown = std::any_of(wrong.begin(), wrong.end(), [&](const Finding& one) {
         return one.unknown && one.property == each.finding.property;
       });
       if (changed)
@@ -821,7 +819,7 @@ class Sqlite final : public History {
     return out;
   }
 
-  static std::vector<Point> points_of(Query&& rows) {
+  static std::vector<Point> points_in(Query&& rows) {
     std::vector<Point> out;
     while (rows.next())
       out.push_back({.run = rows.number(7),
@@ -833,7 +831,7 @@ class Sqlite final : public History {
                      .took = std::chrono::microseconds(rows.number(12))});
     return out;
   }
-  static std::vector<Finding> findings_of(Query&& rows) {
+  static std::vector<Finding> findings_in(Query&& rows) {
     std::vector<Finding> out;
     while (rows.next()) out.push_back(finding_at(rows));
     return out;

@@ -331,6 +331,16 @@ TEST_F(HistoryTest, KeepsSuspects) {
   EXPECT_EQ(kept[1].kind, "sudo");
 }
 
+TEST_F(HistoryTest, SuspectsTheSpecWhenWhatIsExpectedChanged) {
+  look(0, {in_sync("10")});
+  const Compared found = look(30, {out("10", "20")});
+  ASSERT_EQ(found.fresh.size(), 1U);
+  ASSERT_EQ(found.fresh.front().suspects.size(), 1U);
+  EXPECT_EQ(found.fresh.front().suspects.front(),
+            (Suspect{"spec", "it is declared otherwise since run 1: it was '10'"}));
+  EXPECT_EQ(open_now().front().suspects.size(), 1U);
+}
+
 TEST_F(HistoryTest, AnUnreachableHostIsRememberedAndHealsNothing) {
   look(0, {out("60")});
   const std::int64_t run = begin(30);
