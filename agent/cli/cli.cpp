@@ -19,7 +19,7 @@ struct VerbRow {
   int (*run)(const Options&);
 };
 
-constexpr std::array<VerbRow, 9> verbs{{
+constexpr std::array<VerbRow, 11> verbs{{
     {"apply", "make hosts as their specs say, and prove it (the default)",
      "  sudo converge -l CoulombCore              on the node itself\n"
      "  converge -l CoulombCore --diff -t limits  only items tagged 'limits', with diffs\n"
@@ -31,6 +31,13 @@ constexpr std::array<VerbRow, 9> verbs{{
      "  sudo converge verify -l CoulombCore\n  converge verify -l CoulombCore -v          also what is in sync\n"
      "  converge verify -g goss.yaml               what a gossfile says, of this machine\n",
      run_verb},
+    {"drift", "tell what stopped being so, and since when; writes nothing, and remembers",
+     "  sudo converge drift -l CoulombCore\n  converge drift -l all -b -f junit:drift.xml\n", run_verb},
+    {"history", "the runs that were: a list, one of them whole, what lies between two",
+     "  converge history                     the last runs\n  converge history CoulombCore         those of a host\n"
+     "  converge history show last           every step and check of one\n  converge history diff 12 14\n"
+     "  converge history prune --keep 30d\n",
+     history_verb},
     {"trust", "show the SSH host keys of new hosts, and pin them in known_hosts",
      "  converge trust -l all\n  converge trust -l 'web*' --yes\n", trust_verb},
     {"facts", "tell what hosts are: system, kernel, memory, addresses",
@@ -46,7 +53,8 @@ constexpr std::array<VerbRow, 9> verbs{{
 }};
 
 constexpr const char* exit_codes =
-    "exit codes: 0 in sync or converged, 1 a check or resource failed, 2 differences found (plan), 3 a host could not "
+    "exit codes: 0 in sync or converged, 1 a check or resource failed, 2 differences found (plan, drift), 3 a host "
+    "could not "
     "be\n"
     "reached, 4 something could not be determined, 64 usage, 65 bad spec or inventory, 70 internal error, 75 another "
     "run\n"
@@ -98,6 +106,13 @@ void add_format(CLI::App& app, Options& o) {
       ->check(CLI::IsMember({"text", "json"}))
       ->type_name("FORMAT")
       ->capture_default_str();
+}
+
+void add_history(CLI::App& app, Options& o) {
+  app.add_option("--history", o.history,
+                 "the file that remembers runs; none: nothing is remembered\n"
+                 "(default: /var/lib/converge/history.db for root, else below ~/.local/state/converge)")
+      ->type_name("FILE");
 }
 
 void add_outputs(CLI::App& app, Options& o) {
@@ -163,14 +178,15 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
   CLI::App* sub = app.add_subcommand(row.name, row.summary);
   sub->footer(fmt::format("examples:\n{}\n{}", row.examples, exit_codes));
   const std::string_view name = row.name;
-  if (name == "apply" || name == "plan" || name == "verify" || name == "render") {
+  if (name == "apply" || name == "plan" || name == "verify" || name == "drift" || name == "render") {
     add_inventory_options(*sub, o);
     add_spec_options(*sub, o);
-    if (name == "verify")
+    if (name == "verify" || name == "drift")
       add_outputs(*sub, o);
     else
       add_format(*sub, o);
     if (name != "render") add_run_options(*sub, o, name == "apply");
+    if (name != "render" && name != "plan") add_history(*sub, o);
     if (name == "verify") add_gossfile_options(*sub, o);
   } else if (name == "trust" || name == "facts") {
     add_inventory_options(*sub, o);
@@ -184,13 +200,28 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
     add_format(*sub, o);
     sub->add_option("--explain", o.explain, "every variable of HOST, its value, and where it comes from")
         ->type_name("HOST");
+  } else if (name == "history") {
+    add_format(*sub, o);
+    add_history(*sub, o);
+    sub->add_option("WORDS", o.words, "HOST, show RUN, diff RUN RUN, or prune")->type_name(" ");
+    sub->add_option("-n,--last", o.last, "so many runs")
+        ->check(CLI::Range(1, 1000000))
+        ->type_name("N")
+        ->capture_default_str();
+    sub->add_option("--keep", o.keep, "prune: runs of this span of time stay")
+        ->type_name("SPAN")
+        ->capture_default_str();
   } else if (name == "doc") {
     sub->add_option("MODULE", o.module, "a module or a type of check; without one, all of them")->type_name(" ");
   }
 }
 
 bool takes_value(std::string_view word) {
-  constexpr std::array<std::string_view, 34> options{"-g",
+  constexpr std::array<std::string_view, 38> options{"-g",
+                                                     "--history",
+                                                     "-n",
+                                                     "--last",
+                                                     "--keep",
                                                      "-f",
                                                      "-o",
                                                      "--format-options",

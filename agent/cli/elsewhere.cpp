@@ -16,6 +16,7 @@
 #include <mutex>
 
 #include "cli/interrupt.h"
+#include "cli/record.h"
 #include "core/text.h"
 #include "remote/agent.h"
 #include "remote/fleet.h"
@@ -83,7 +84,7 @@ std::string one_line(const remote::LeftRun& left) {
 class Fleet {
  public:
   Fleet(const Options& options, Verb verb, Loaded& loaded, const std::vector<std::string>& hosts,
-        const Secret* password, Reporter& reporter)
+        const Secret* password, const std::string& run, Reporter& reporter)
       : options_(options),
         verb_(verb),
         loaded_(loaded),
@@ -91,6 +92,7 @@ class Fleet {
         password_(password),
         reporter_(reporter),
         transport_(remote::ssh_transport(ssh_settings())),
+        id_(run),
         by_(who_and_where()) {
     image_ = remote::own_image();
     limits_.connect = std::chrono::seconds(options.connect_timeout);
@@ -131,7 +133,8 @@ class Fleet {
                  .by = by_,
                  .verb = verb_,
                  .diff = options_.diff,
-                 .all = options_.verbose > 0 || options_.format == "json" || !options_.formats.empty(),
+                 .all = options_.verbose > 0 || options_.format == "json" || !options_.formats.empty() ||
+                        !history_file(options_).empty(),
                  .wait = options_.wait};
     order.items = [&](const spec::Value& facts) -> Result<std::vector<spec::Item>> {
       const std::lock_guard lock(loading_);
@@ -198,7 +201,7 @@ class Fleet {
   const Secret* password_;
   Reporter& reporter_;
   std::unique_ptr<remote::Transport> transport_;
-  std::string id_ = remote::random_id(), by_;
+  std::string id_, by_;
   remote::AgentImage image_;
   remote::Limits limits_;
   std::mutex loading_;  // specs are evaluated by one thread at a time
@@ -327,8 +330,8 @@ std::vector<std::string> check_elsewhere(const Options& options, Loaded& loaded,
 }
 
 FleetRun run_elsewhere(const Options& options, Verb verb, Loaded& loaded, const std::vector<std::string>& hosts,
-                       const Secret* password, Reporter& reporter) {
-  return Fleet(options, verb, loaded, hosts, password, reporter).run();
+                       const Secret* password, const std::string& run, Reporter& reporter) {
+  return Fleet(options, verb, loaded, hosts, password, run, reporter).run();
 }
 
 }  // namespace converge::cli

@@ -30,9 +30,9 @@ struct FleetRun {
   int code = exit_ok;               // the worst host's
   std::vector<std::string> failed;  // what @failed will be
 };
-/// Runs on all `hosts`. -K has been asked for: `password`, or null.
+/// Runs on all `hosts`, as the run called `run`. -K has been asked for: `password`, or null.
 FleetRun run_elsewhere(const Options& options, Verb verb, Loaded& loaded, const std::vector<std::string>& hosts,
-                       const Secret* password, Reporter& reporter);
+                       const Secret* password, const std::string& run, Reporter& reporter);
 
 /// Asks a question on the terminal without showing the answer; nullopt without a terminal.
 std::optional<Secret> ask_secret(const std::string& question);

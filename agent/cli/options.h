@@ -35,6 +35,10 @@ struct Options {
   std::string log_level;               // "": what `verbose` says
   std::string explain;                 // inventory --explain HOST
   std::string module;                  // doc MODULE
+  std::string history;                 // a file; "none"; empty: where it lies by itself
+  std::vector<std::string> words;      // history WORDS
+  std::size_t last = 20;               // history: so many runs
+  std::string keep = "90d";            // history prune
   std::vector<std::string> arguments;  // the whole command line after the program, for running it again as root
 };
 

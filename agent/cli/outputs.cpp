@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -14,18 +15,24 @@
 namespace converge::cli {
 namespace {
 
-std::unique_ptr<Reporter> for_people(const Options& options, bool several) {
+std::unique_ptr<Reporter> for_people(const Options& options, Verb verb, bool several) {
   const bool terminal = isatty(STDOUT_FILENO) == 1;
   const char* no_colour = std::getenv("NO_COLOR");  // no-color.org: set and not empty
   const bool colour = options.colour == "always" ||
                       (options.colour == "auto" && terminal && (no_colour == nullptr || *no_colour == '\0'));
   struct winsize size = {};
   if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) size.ws_col = 80;
-  return text_reporter({.colour = colour,
-                        .progress = isatty(STDERR_FILENO) == 1 && terminal,
-                        .columns = size.ws_col,
-                        .all = options.verbose > 0,
-                        .retry = several ? "-l @failed" : ""});
+  TextOptions how{.colour = colour,
+                  .progress = isatty(STDERR_FILENO) == 1 && terminal,
+                  .columns = size.ws_col,
+                  .all = options.verbose > 0,
+                  .retry = several ? "-l @failed" : ""};
+  if (verb != Verb::drift) return text_reporter(std::move(how));
+  return drift_reporter(std::move(how), [] {
+    return Timestamp{
+        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+            .count()};
+  });
 }
 
 bool streams(const std::string& name) { return name == "text" || name == "json"; }
@@ -84,14 +91,14 @@ Result<FormatOptions> parse_format_options(const std::string& words) {
   return out;
 }
 
-std::unique_ptr<Reporter> reporter_for(const Options& options, bool several, std::vector<Error>& unwritten) {
-  if (options.formats.empty()) return options.format == "json" ? json_reporter() : for_people(options, several);
+std::unique_ptr<Reporter> reporter_for(const Options& options, Verb verb, bool several, std::vector<Error>& unwritten) {
+  if (options.formats.empty()) return options.format == "json" ? json_reporter() : for_people(options, verb, several);
   std::vector<std::unique_ptr<Reporter>> all;
   const auto how = parse_format_options(options.format_options);
   const auto outputs = parse_outputs(options.formats);
   for (const Output& each : outputs ? *outputs : std::vector<Output>()) {
     if (streams(each.name)) {
-      all.push_back(each.name == "json" ? json_reporter() : for_people(options, several));
+      all.push_back(each.name == "json" ? json_reporter() : for_people(options, verb, several));
       continue;
     }
     all.push_back(collecting_reporter(*find_format(each.name), how ? *how : FormatOptions(),

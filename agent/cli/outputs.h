@@ -23,7 +23,7 @@ std::string output_names();
 
 /// Tells all of options.formats, which have been parsed; text if there are none. A file that cannot be written is put
 /// into `unwritten`, which must outlive it. `several`: hosts.
-std::unique_ptr<Reporter> reporter_for(const Options& options, bool several, std::vector<Error>& unwritten);
+std::unique_ptr<Reporter> reporter_for(const Options& options, Verb verb, bool several, std::vector<Error>& unwritten);
 
 /// Puts `text` into a new file in place of `path`.
 Status replace_file(const std::filesystem::path& path, const std::string& text);

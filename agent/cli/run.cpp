@@ -16,6 +16,7 @@
 #include "cli/load.h"
 #include "cli/log.h"
 #include "cli/outputs.h"
+#include "cli/record.h"
 #include "cli/verbs.h"
 #include "core/text.h"
 #include "report/reporter.h"
@@ -183,7 +184,13 @@ int run_verb(const Options& options) {
   };
   const bool several = local.size() + elsewhere.size() > 1;
   std::vector<Error> unwritten;
-  const auto reporter = reporter_for(options, several, unwritten);
+  const auto told = reporter_for(options, verb, several, unwritten);
+  const std::string run_id = remote::random_id();
+  std::unique_ptr<Reporter> remembering;
+  if (verb != Verb::plan && options.gossfiles.empty() && (verb == Verb::drift || !history_file(options).empty()))
+    remembering =
+        recording_reporter({options, verb, loaded, *system, {local.begin(), local.end()}, run_id, log}, *told);
+  Reporter* const reporter = remembering ? remembering.get() : told.get();
   std::size_t item_width = 0;
   for (const auto& [host, items] : work)
     for (const Work& item : items) item_width = std::max(item_width, item.item.size());
@@ -207,7 +214,8 @@ int run_verb(const Options& options) {
   }
   if (!elsewhere.empty()) {
     lock.reset();  // nothing more happens here
-    FleetRun fleet = run_elsewhere(options, verb, loaded, elsewhere, password ? &*password : nullptr, *reporter);
+    FleetRun fleet =
+        run_elsewhere(options, verb, loaded, elsewhere, password ? &*password : nullptr, run_id, *reporter);
     code = worse(code, fleet.code);
     for (const std::string& host : elsewhere)  // in the inventory's order, not in that of their ends
       if (std::find(fleet.failed.begin(), fleet.failed.end(), host) != fleet.failed.end()) failed.push_back(host);

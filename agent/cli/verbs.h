@@ -4,7 +4,8 @@
 
 namespace converge::cli {
 
-int run_verb(const Options& options);  // apply, plan, verify
+int run_verb(const Options& options);  // apply, plan, verify, drift
+int history_verb(const Options& options);
 int trust_verb(const Options& options);
 int facts_verb(const Options& options);
 int render_verb(const Options& options);

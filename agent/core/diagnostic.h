@@ -20,6 +20,7 @@ class Sources {
   const Source* add(std::string name, std::string text) {
     return &sources_.emplace_back(Source{std::move(name), std::move(text)});
   }
+  const std::deque<Source>& all() const { return sources_; }  // in the order they were read
 
  private:
   std::deque<Source> sources_;

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -140,6 +141,26 @@ std::string Timestamp::text() const {
   if (gmtime_r(&seconds, &utc) == nullptr) return fmt::format("{} us", micros);
   return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
                      utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+std::string text_of_span(std::int64_t seconds) {
+  if (seconds < 120) return fmt::format("{} s", seconds);
+  if (seconds < 120 * 60) return fmt::format("{} min", seconds / 60);
+  if (seconds < 48 * 3600) return fmt::format("{} h", seconds / 3600);
+  return fmt::format("{} days", seconds / 86400);
+}
+
+Result<std::int64_t> parse_span(std::string_view text) {
+  constexpr std::array units{std::pair{"s", 1},        std::pair{"m", 60},    std::pair{"min", 60},
+                             std::pair{"h", 3600},     std::pair{"d", 86400}, std::pair{"days", 86400},
+                             std::pair{"w", 7 * 86400}};
+  const std::string_view digits = text.substr(0, text.find_first_not_of("0123456789"));
+  const std::string_view unit = trim(text.substr(digits.size()));
+  std::int64_t count = 0;
+  const auto row = std::find_if(units.begin(), units.end(), [&](const auto& each) { return unit == each.first; });
+  if (row == units.end() || !parse_number(digits, count) || count == 0 || count > 10'000'000)
+    return Error{Errc::invalid, fmt::format("'{}' is no span of time", printable(text)), {}, "say 30min, 12h or 90d"};
+  return count * row->second;
 }
 
 }  // namespace converge

@@ -69,6 +69,11 @@ struct Timestamp {
   std::string text() const;  // "2026-11-21 08:33:28 UTC"
 };
 
+/// A span of time for people, in the largest unit that it fills: "45 s", "27 min", "3 h", "12 days".
+std::string text_of_span(std::int64_t seconds);
+/// "90d", "12h", "30min" (or "30m"), "45s", "2w": seconds. Errc::invalid for anything else, zero among it.
+Result<std::int64_t> parse_span(std::string_view text);
+
 /// Something that must appear in no output. Formats as "(sensitive)"; only reveal() lets it out.
 class Secret {
  public:

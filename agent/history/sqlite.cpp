@@ -270,7 +270,9 @@ class Sqlite final : public History {
       run("PRAGMA foreign_keys = ON");
       if (access == Access::write) {
         (void)ask("PRAGMA journal_mode = WAL").next();
-        run("PRAGMA synchronous = FULL");
+        run("PRAGMA synchronous = NORMAL");  // the end of a run that matters is made sure of, and all before it with it
+        // Copying the log into the file at each end would cost more than the run: every 1000 pages will do.
+        (void)sqlite3_db_config(database_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
       } else {
         run("PRAGMA query_only = ON");
       }
@@ -301,8 +303,6 @@ class Sqlite final : public History {
   Result<std::int64_t> begin(const RunStart& start,
                              const std::function<bool(const std::string&, std::int64_t)>& alive) override {
     return guarded<std::int64_t>([&] {
-      // That a run has begun need not outlast a power cut: its end does.
-      run("PRAGMA synchronous = NORMAL");
       const Transaction transaction(*this);
       std::vector<std::int64_t> dead;
       for (Query row = ask("SELECT id, boot, pid FROM run WHERE state = 'running'"); row.next();)
@@ -314,7 +314,6 @@ class Sqlite final : public History {
           start.words, start.version, start.root, start.boot, start.pid);
       const std::int64_t id = sqlite3_last_insert_rowid(database_.get());
       transaction.commit();
-      run("PRAGMA synchronous = FULL");
       return id;
     });
   }
@@ -335,8 +334,9 @@ class Sqlite final : public History {
     });
   }
 
-  Status end(std::int64_t run_id, Timestamp ended, int exit) override {
+  Status end(std::int64_t run_id, Timestamp ended, int exit, bool worth_it) override {
     return guarded<Done>([&] {
+      run(worth_it ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
       run("UPDATE run SET ended = ?, exit = ?, state = ? WHERE id = ?", ended, exit,
           name_of(exit == 130 ? Run::State::interrupted : Run::State::done), run_id);
       return Done{};

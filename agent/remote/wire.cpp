@@ -271,14 +271,8 @@ Json json_of(const Items& m) {
   return {{"type", "items"}, {"sources", writer.names()}, {"items", std::move(items)}};
 }
 Json json_of(const RunOrder& m) {
-  return {{"type", "run"},
-          {"run", m.run},
-          {"digest", m.digest},
-          {"by", m.by},
-          {"verb", name_of(m.verb)},
-          {"diff", m.diff},
-          {"all", m.all},
-          {"wait", m.wait},
+  return {{"type", "run"},           {"run", m.run},   {"digest", m.digest}, {"by", m.by},
+          {"verb", name_of(m.verb)}, {"diff", m.diff}, {"all", m.all},       {"wait", m.wait},
           {"collected", m.collected}};
 }
 

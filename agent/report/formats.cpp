@@ -116,6 +116,9 @@ class Several final : public Reporter {
   void host_failed(const std::string& host, NoRun why, const Error& error) override {
     for (const auto& each : reporters_) each->host_failed(host, why, error);
   }
+  void compared(const std::string& host, const Compared& what) override {
+    for (const auto& each : reporters_) each->compared(host, what);
+  }
   void run_ends(int exit_code, std::chrono::microseconds took) override {
     for (const auto& each : reporters_) each->run_ends(exit_code, took);
   }

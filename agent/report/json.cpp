@@ -26,6 +26,18 @@ class JsonReporter final : public Reporter {
     event.update(to_json(step));
     put(event);
   }
+  void compared(const std::string& host, const Compared& what) override {
+    const auto tell = [&](const char* state, const std::vector<Finding>& findings) {
+      for (const Finding& each : findings) {
+        Json event{{"event", "drift"}, {"host", host}, {"state", state}};
+        event.update(to_json(each));
+        put(event);
+      }
+    };
+    tell("new", what.fresh);
+    tell("old", what.old);
+    tell("healed", what.healed);
+  }
   void host_ends(const std::string& host, const Tally& tally, std::chrono::microseconds took) override {
     put({{"event", "host"},
          {"host", host},

@@ -18,4 +18,10 @@ std::string_view name_of(NoRun why) {
   return "";
 }
 
+std::optional<NoRun> no_run_from(std::string_view name) {
+  for (const NoRun why : {NoRun::unreachable, NoRun::lost, NoRun::busy, NoRun::refused, NoRun::not_begun})
+    if (name_of(why) == name) return why;
+  return std::nullopt;
+}
+
 }  // namespace converge

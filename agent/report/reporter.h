@@ -1,11 +1,15 @@
 // What a run says. Hosts emit steps, several of them at once in any order; a reporter turns them into words for people
 // or for programs.
 #pragma once
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/finding.h"
 
 namespace converge {
 
@@ -22,6 +26,7 @@ struct RunInfo {
 /// did not come).
 enum class NoRun { unreachable, lost, busy, refused, not_begun };
 std::string_view name_of(NoRun why);
+std::optional<NoRun> no_run_from(std::string_view name);
 
 /// Used by one thread.
 class Reporter {
@@ -33,6 +38,8 @@ class Reporter {
   virtual void step(const std::string& host, const Step& step) = 0;
   /// Something worth knowing that is no step: "the run before this one was cut off".
   virtual void note(const std::string& host, const std::string& text) = 0;
+  /// Before host_ends() of a drift run: what is new, what was known, what is in sync again.
+  virtual void compared(const std::string& /*host*/, const Compared& /*compared*/) {}
   virtual void host_ends(const std::string& host, const Tally& tally, std::chrono::microseconds took) = 0;
   virtual void host_failed(const std::string& host, NoRun why, const Error& error) = 0;
   virtual void run_ends(int exit_code, std::chrono::microseconds took) = 0;
@@ -48,6 +55,8 @@ struct TextOptions {
 
 /// Lines for people on standard output. What hosts could not be reached for is told at the end.
 std::unique_ptr<Reporter> text_reporter(TextOptions options);
+/// The same for drift: what stopped being so, since when, and who may know why. `now` is asked when a host ends.
+std::unique_ptr<Reporter> drift_reporter(TextOptions options, std::function<Timestamp()> now);
 /// One JSON object per line on standard output; README.md documents every key.
 std::unique_ptr<Reporter> json_reporter();
 

@@ -106,6 +106,25 @@ Json to_json(const Step& step) {
           {"micros", step.took.count()}};
 }
 
+Json to_json(const Finding& finding) {
+  const auto time = [](const std::optional<Timestamp>& when) { return when ? Json(when->micros) : Json(nullptr); };
+  Json suspects = Json::array();
+  for (const Suspect& each : finding.suspects) suspects.push_back({{"kind", each.kind}, {"text", each.text}});
+  return {{"item", finding.item},
+          {"id", finding.resource},
+          {"at", finding.at},
+          {"property", finding.property},
+          {"unknown", finding.unknown},
+          {"expected", finding.expected},
+          {"actual", finding.actual},
+          {"detail", or_null(finding.detail)},
+          {"in_sync_until", time(finding.in_sync_until)},
+          {"out_since", time(finding.out_since)},
+          {"ended", time(finding.ended)},
+          {"how", or_null(finding.how)},
+          {"suspects", std::move(suspects)}};
+}
+
 Json to_json(const Tally& tally) {
   Json counts;
   for (int i = 0; i <= static_cast<int>(Outcome::failed); ++i)

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "engine/engine.h"
+#include "engine/finding.h"
 
 namespace converge {
 
@@ -16,6 +17,9 @@ std::string one_word(std::string_view name);
 Json to_json(const Step& step);
 /// {"in_sync": 3, ...}
 Json to_json(const Tally& tally);
+/// {"item", "id", "at", "property", "unknown", "expected", "actual", "detail", "in_sync_until", "out_since", "ended",
+/// "how", "suspects": [{"kind", "text"}]}; times are microseconds since the epoch.
+Json to_json(const Finding& finding);
 /// {"message", "hint"}, or null.
 Json to_json(const std::optional<Error>& error);
 

@@ -8,26 +8,10 @@
 #include "core/text.h"
 #include "report/live.h"
 #include "report/reporter.h"
+#include "report/words.h"
 
 namespace converge {
 namespace {
-
-std::string seconds(std::chrono::microseconds took) {
-  const double s = static_cast<double>(took.count()) / 1e6;
-  return s < 0.1 ? fmt::format("{:.0f} ms", s * 1e3) : fmt::format("{:.1f} s", s);
-}
-
-/// Columns a terminal needs for valid UTF-8 (no wide characters are printed by us).
-std::size_t width(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
-}
-
-std::string padded(std::string text, std::size_t to) {
-  const std::size_t have = width(text);
-  if (have < to) text.append(to - have, ' ');
-  return text;
-}
 
 class TextReporter final : public Reporter {
  public:
@@ -115,7 +99,7 @@ class TextReporter final : public Reporter {
     for (const auto& [why, missing] : missing_)
       line += " · " + coloured(Outcome::failed, fmt::format("{} {}", missing, name_of(why)));
     if (total_.interrupted) line += " · interrupted";
-    line += " · " + seconds(took) + "\n";
+    line += " · " + in_words(took) + "\n";
     put(line);
     (void)std::fflush(stdout);
   }
@@ -188,7 +172,6 @@ class TextReporter final : public Reporter {
   std::string indent() const { return std::string(host_width_ + 2 + info_.item_width + 2, ' '); }
 
   std::string coloured(Outcome outcome, const std::string& text) const {
-    if (!options_.colour) return text;
     const char* code = "0";
     switch (outcome) {
       case Outcome::in_sync:
@@ -211,9 +194,9 @@ class TextReporter final : public Reporter {
         code = "31";
         break;
     }
-    return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
+    return in_colour(options_.colour, code, text);
   }
-  std::string dimmed(const std::string& text) const { return options_.colour ? "\x1b[2m" + text + "\x1b[0m" : text; }
+  std::string dimmed(const std::string& text) const { return in_colour(options_.colour, "2", text); }
 
   std::string diff_lines(const std::string& diff) const {
     std::string out;

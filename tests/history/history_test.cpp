@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -54,6 +55,14 @@ class HistoryTest : public testing::Test {
     ASSERT_TRUE(opened) << opened.error().text();
     history_ = std::move(*opened);
   }
+  /// Ends its use, and brings all that was written into the one file.
+  void close() {
+    history_.reset();
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open(path().c_str(), &database), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(database, "PRAGMA wal_checkpoint(TRUNCATE)", nullptr, nullptr, nullptr), SQLITE_OK);
+    sqlite3_close(database);
+  }
   std::string path() const { return (directory_ / "history.db").string(); }
 
   std::int64_t begin(int when, Verb verb = Verb::drift, std::int64_t pid = 1) {
@@ -81,7 +90,7 @@ class HistoryTest : public testing::Test {
     record.whole = whole;
     auto compared = history_->record(run, record);
     EXPECT_TRUE(compared) << compared.error().text();
-    EXPECT_TRUE(history_->end(run, at(when), 0));
+    EXPECT_TRUE(history_->end(run, at(when), 0, false));
     return compared ? std::move(*compared) : Compared{};
   }
   std::vector<Finding> open_now() {
@@ -255,11 +264,11 @@ TEST_F(HistoryTest, TheSameAgainNeedsAlmostNoRoom) {
     steps.push_back(step("files", fmt::format("file /srv/{}", i), Outcome::in_sync,
                          {check_equal("mode", "0644", "0644"), check_equal("content", "a", "a")}));
   look(0, steps);
-  history_.reset();
+  close();
   const auto before = fs::file_size(path());
   open();
   for (int i = 1; i <= 100; ++i) look(i, steps);
-  history_.reset();
+  close();
   EXPECT_LT(fs::file_size(path()) - before, 100U * 600U);
   open();
 }
@@ -383,7 +392,7 @@ TEST_F(HistoryTest, ReadingNeedsAFile) {
 }
 
 TEST_F(HistoryTest, ANewerFormIsRefused) {
-  history_.reset();
+  close();
   // The form is the big-endian number at byte 60 of the header.
   std::fstream file(path(), std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(63);
@@ -397,7 +406,7 @@ TEST_F(HistoryTest, ANewerFormIsRefused) {
 }
 
 TEST_F(HistoryTest, WhatIsNoHistoryIsLeftAlone) {
-  history_.reset();
+  close();
   std::ofstream(path(), std::ios::trunc) << std::string(8192, 'x');
   const auto refused = open_sqlite(path(), Access::write);
   ASSERT_FALSE(refused);

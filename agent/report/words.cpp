@@ -1,0 +1,29 @@
+#include "report/words.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace converge {
+
+std::string in_words(std::chrono::microseconds took) {
+  const double s = static_cast<double>(took.count()) / 1e6;
+  return s < 0.1 ? fmt::format("{:.0f} ms", s * 1e3) : fmt::format("{:.1f} s", s);
+}
+
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+std::string padded(std::string text, std::size_t to) {
+  const std::size_t have = width(text);
+  if (have < to) text.append(to - have, ' ');
+  return text;
+}
+
+std::string in_colour(bool colour, const char* code, const std::string& text) {
+  return colour ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
+}
+
+}  // namespace converge

@@ -1,0 +1,131 @@
+// What runs leave behind, and how it is asked for: whole sessions of the binary on a directory tree.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/program.h"
+
+namespace converge {
+namespace {
+
+class RememberedSession : public testing::Test {
+ protected:
+  RememberedSession() {
+    place_.write("specs/motd.yaml",
+                 "spec: motd\nhosts: pair\nvars: {token: s3cr3t-token}\nconverge:\n"
+                 "  - file: {path: /etc/motd, content: \"hello\\n\", mode: \"0644\"}\n"
+                 "  - line: {path: /etc/hosts, line: 127.0.0.1 localhost, create: true}\n");
+  }
+  Ran run(const std::string& arguments) const { return place_.on_tree(arguments + " --history h.db"); }
+  Ran history(const std::string& arguments = "") const { return place_.run("history --history h.db " + arguments); }
+  static bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+  Workplace place_;
+};
+
+TEST_F(RememberedSession, DriftTellsNewOldAndHealed) {
+  ASSERT_EQ(run("").exit, 0);
+  Ran ran = run("drift");
+  EXPECT_EQ(ran.exit, 0) << ran.out << ran.err;
+  EXPECT_TRUE(has(ran.out, "2 in sync · 0 new")) << ran.out;
+  place_.write("tree/etc/motd", "broken\n");
+  ran = run("drift");
+  EXPECT_EQ(ran.exit, 2);
+  EXPECT_TRUE(has(ran.out, "new      file:/etc/motd  content is 7 B, not 6 B  specs/motd.yaml:5:")) << ran.out;
+  EXPECT_TRUE(has(ran.out, "in sync until 2")) << ran.out;
+  EXPECT_TRUE(has(ran.out, "perhaps: /etc/motd was written at 2")) << ran.out;
+  ran = run("drift");
+  EXPECT_EQ(ran.exit, 2);
+  EXPECT_TRUE(has(ran.out, "old      file:/etc/motd")) << ran.out;
+  EXPECT_TRUE(has(ran.out, "0 new · 1 old")) << ran.out;
+  place_.write("tree/etc/motd", "hello\n");
+  ran = run("drift");
+  EXPECT_EQ(ran.exit, 0);
+  EXPECT_TRUE(has(ran.out, "healed   file:/etc/motd  content was 7 B, not 6 B")) << ran.out;
+}
+
+TEST_F(RememberedSession, DriftWritesNothingToTheHost) {
+  EXPECT_EQ(run("drift").exit, 2);
+  EXPECT_FALSE(std::filesystem::exists(place_.here() / "tree/etc/motd"));
+  EXPECT_FALSE(std::filesystem::exists(place_.here() / "tree/var"));
+}
+
+TEST_F(RememberedSession, DriftAsEvents) {
+  run("");
+  place_.write("tree/etc/motd", "broken\n");
+  const Ran ran = run("drift --format json");
+  std::istringstream lines(ran.out);
+  std::string state;
+  for (std::string line; std::getline(lines, line);) {
+    const auto event = nlohmann::json::parse(line);
+    if (event["event"] != "drift") continue;
+    state = event["state"];
+    EXPECT_EQ(event["id"], "file:/etc/motd");
+    EXPECT_EQ(event["property"], "content");
+    EXPECT_TRUE(event["in_sync_until"].is_number());
+    EXPECT_LE(event["in_sync_until"], event["out_since"]);
+    EXPECT_EQ(event["suspects"][0]["kind"], "edit");
+  }
+  EXPECT_EQ(state, "new");
+}
+
+TEST_F(RememberedSession, HistoryListsShowsAndCompares) {
+  run("");
+  place_.write("tree/etc/motd", "broken\n");
+  run("verify -t file");
+  run("");
+  Ran ran = history();
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_TRUE(has(ran.out, "verify")) << ran.out;
+  EXPECT_TRUE(has(ran.out, "1 in sync · 1 changed")) << ran.out;
+  ran = history("show 2");
+  EXPECT_TRUE(has(ran.out, "verify -l node1 -t file")) << ran.out;
+  EXPECT_TRUE(has(ran.out, "content is 7 B, not 6 B")) << ran.out;
+  ran = history("show 1");
+  EXPECT_TRUE(has(ran.out, "absent → file")) << ran.out;
+  ran = history("diff 1 3");
+  EXPECT_EQ(ran.exit, 2);
+  EXPECT_TRUE(has(ran.out, "difference")) << ran.out;
+  EXPECT_EQ(history("diff 3 3").exit, 0);
+  EXPECT_EQ(history("node1").exit, 0);
+  EXPECT_EQ(history("node2").exit, 1);
+  EXPECT_EQ(history("show 77").exit, 1);
+  EXPECT_EQ(history("show").exit, 64);
+  EXPECT_TRUE(has(history("-n 1").out, "3 ")) << "the newest";
+  EXPECT_FALSE(has(history("-n 1").out, "verify"));
+  ran = history("--format json");
+  EXPECT_EQ(nlohmann::json::parse(ran.out.substr(0, ran.out.find('\n')))["run"], 3);
+}
+
+TEST_F(RememberedSession, PruneForgets) {
+  run("");
+  EXPECT_TRUE(has(history("prune --keep 1d").out, "0 runs")) << "it is younger";
+  EXPECT_EQ(history("prune --keep never").exit, 64);
+}
+
+TEST_F(RememberedSession, ValuesOfVariablesAreNotKept) {
+  run("-e password=s3cr3t-word");
+  history("show 1");
+  for (const char* file : {"h.db", "h.db-wal"}) EXPECT_FALSE(has(place_.read(file), "s3cr3t")) << file;
+}
+
+TEST_F(RememberedSession, AHistoryThatCannotBeWrittenIsAWarning) {
+  place_.write("h.db", std::string(5000, 'x'));
+  const Ran ran = run("");
+  EXPECT_EQ(ran.exit, 0);
+  EXPECT_EQ(place_.read("tree/etc/motd"), "hello\n");
+  EXPECT_TRUE(has(ran.err, "warning: this run is not in the history")) << ran.err;
+  EXPECT_EQ(place_.read("h.db"), std::string(5000, 'x'));
+}
+
+TEST_F(RememberedSession, WithoutAHistoryDriftHasNoDates) {
+  const Ran ran = place_.on_tree("drift");
+  EXPECT_EQ(ran.exit, 2);
+  EXPECT_TRUE(has(ran.out, "never seen in sync")) << ran.out;
+  EXPECT_EQ(ran.err, "");
+  EXPECT_EQ(place_.run("history --history none").exit, 1);
+  EXPECT_EQ(history().exit, 1);
+}
+
+}  // namespace
+}  // namespace converge
