@@ -16,14 +16,13 @@ void look_at(const Assertion& assertion, const Asked& asked, const std::string& 
   bool first = true;
   for (const auto& each : assertion.expectations) {
     if (!decided.empty()) {
-      judged.push_back({each.property + suffix, each.at, {}, true, decided});
+      judged.push_back({std::string(each.property) + suffix, each.at, {}, true, decided});
       continue;
     }
     const auto found =
         std::find_if(looked.begin(), looked.end(), [&](const Sight& sight) { return sight.name == each.attribute; });
-    const Actual actual = found == looked.end()
-                              ? Actual(Error{Errc::unsupported, "this attribute could not be looked at", {}, {}})
-                              : found->actual;
+    const Actual unseen(Error{Errc::unsupported, "this attribute could not be looked at", {}, {}});
+    const Actual& actual = found == looked.end() ? unseen : found->actual;
     Answer answer = each.matcher.match(actual);
     if (assertion.type->first_decides && std::exchange(first, false)) {
       const auto* value = std::get_if<spec::Value>(&actual);
@@ -33,7 +32,7 @@ void look_at(const Assertion& assertion, const Asked& asked, const std::string& 
       else if (is_false)
         decided = fmt::format("'{}' is false", each.property);
     }
-    judged.push_back({each.property + suffix, each.at, std::move(answer), false,
+    judged.push_back({std::string(each.property) + suffix, each.at, std::move(answer), false,
                       found == looked.end() ? std::string() : found->detail});
   }
 }
@@ -43,18 +42,19 @@ void judge_nothing(const Assertion& assertion, std::vector<Assertion::Judged>& j
   const std::string why = fmt::format("nothing matches '{}'", assertion.asked.subject());
   for (const auto& each : assertion.expectations) {
     if (!judged.empty()) {
-      judged.push_back({each.property, each.at, {}, true, why});
+      judged.push_back({std::string(each.property), each.at, {}, true, why});
       continue;
     }
-    judged.push_back({each.property, each.at, each.matcher.match(spec::Value(false)), false, why});
+    judged.push_back({std::string(each.property), each.at, each.matcher.match(spec::Value(false)), false, why});
   }
 }
 
 Assertion::State look_once(const Assertion& assertion, const SystemView& view) {
   Assertion::State state;
+  state.judged.reserve(assertion.expectations.size());
   if (assertion.skip) {
     for (const auto& each : assertion.expectations)
-      state.judged.push_back({each.property, each.at, {}, true, "skip: true"});
+      state.judged.push_back({std::string(each.property), each.at, {}, true, "skip: true"});
     return state;
   }
   const Asked& asked = assertion.asked;
@@ -62,7 +62,7 @@ Assertion::State look_once(const Assertion& assertion, const SystemView& view) {
     const auto subjects = assertion.type->expand(asked, *assertion.context, view);
     if (!subjects) {
       for (const auto& each : assertion.expectations)
-        state.judged.push_back({each.property, each.at, each.matcher.match(subjects.error()), false, {}});
+        state.judged.push_back({std::string(each.property), each.at, each.matcher.match(subjects.error()), false, {}});
       return state;
     }
     if (*subjects) {
@@ -112,8 +112,9 @@ Checks compare(const Assertion& assertion, const Assertion::State& state) {
       };
       add(each.why);
       if (looks > 1) add(fmt::format("after {} looks", looks));
-      if (!assertion.severity.empty()) add("severity " + assertion.severity);
-      add(each.at);
+      if (assertion.notes != nullptr && !assertion.notes->severity.empty())
+        add("severity " + assertion.notes->severity);
+      add(each.at.text());
     }
     out.push_back(std::move(check));
   }

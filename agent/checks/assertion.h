@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checks/context.h"
@@ -17,29 +18,33 @@ namespace converge::checks {
 
 /// What is expected of one attribute.
 struct Expectation {
-  std::string attribute, property;  // "linked-to", and the name reports use: "linkedto"
+  std::string_view attribute, property;  // as asked for: "linked-to", and the name reports use: "linkedto"
   Matcher matcher;
-  std::string at;  // "goss.yaml:7:5"
+  SourcePos at;
+};
+
+/// What few assertions have.
+struct Notes {
+  std::string title, severity;
+  spec::Value meta;
+  std::vector<std::string> tags;
 };
 
 struct Assertion {
   const CheckType* type = nullptr;
-  Asked asked;
+  Asked asked = {{}, {}, {}, {}, {}};
   std::vector<Expectation> expectations;
-  std::string title;
-  spec::Value meta;
+  std::shared_ptr<const Notes> notes;  // null for none
   bool skip = false;
   int retries = 0;  // looks after the first that did not pass
   std::chrono::milliseconds retry_delay{1000};
-  std::vector<std::string> tags;
-  std::string severity;
   std::vector<ResourceId> needs;  // assertions before it that must pass, or it is not asked
   SourcePos at;
-  std::string at_text;
   std::shared_ptr<Context> context;  // of the run
 
   struct Judged {
-    std::string property, at;
+    std::string property;
+    SourcePos at;
     Answer answer;
     bool left_out = false;
     std::string why;  // it was left out, or what the look tells beside the answer

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -197,9 +198,10 @@ std::string beside(const std::string& directory, const std::string& path) {
 
 struct Resource {
   const CheckType* type;
-  std::string key;
-  Value value;
-  SourcePos at;
+  Entry* entry;  // of the file it is in
+  const std::string& key() const { return entry->key; }
+  const Value& value() const { return entry->value; }
+  SourcePos at() const { return entry->key_at; }
 };
 
 class Reader {
@@ -208,10 +210,11 @@ class Reader {
       : input_(input), sources_(sources), diagnostics_(diagnostics) {}
 
   void load(const std::string& path, int depth, SourcePos from);
-  void take(const Value& file, const std::string& directory, int depth);
+  void take(Value file, const std::string& directory, int depth);
+  /// What was read is used up.
   std::vector<Assertion> assertions(const std::shared_ptr<Context>& context);
-  /// What was read, as one mapping with the places in the files as they were written.
-  Value mapping() const;
+  /// What was read, as one mapping. The reader is empty after it.
+  Value mapping();
   bool failed() const { return failed_; }
 
  private:
@@ -222,14 +225,17 @@ class Reader {
   void warn(SourcePos at, std::string message, std::string hint = {}) {
     diagnostics_.push_back({placed(at), std::move(message), std::move(hint), Severity::warning});
   }
-  Value placed(const Value& value) const {
-    Value out(value.data(), placed(value.at()), value.quoted());
-    if (auto* list = std::get_if<spec::List>(&out.data())) {
-      for (Value& each : *list) each = placed(each);
-    } else if (auto* map = std::get_if<Map>(&out.data())) {
-      for (Entry& entry : *map) entry = {entry.key, placed(entry.key_at), placed(entry.value)};
+  /// Gives `value` and all in it their places in the files as they were written.
+  void place(Value& value) const {
+    if (auto* list = std::get_if<spec::List>(&value.data())) {
+      for (Value& each : *list) place(each);
+    } else if (auto* map = std::get_if<Map>(&value.data())) {
+      for (Entry& entry : *map) {
+        entry.key_at = placed(entry.key_at);
+        place(entry.value);
+      }
     }
-    return out;
+    value = Value(std::move(value.data()), placed(value.at()), value.quoted());
   }
   SourcePos placed(SourcePos at) const {
     for (const auto& map : maps_)
@@ -239,16 +245,20 @@ class Reader {
   void includes(const Value& section, const std::string& directory, int depth);
   std::vector<std::string> expand(const std::string& pattern) const;
   std::optional<Assertion> assertion(const Resource& resource, const std::shared_ptr<Context>& context);
-  void common(const std::string& name, const Value& value, Assertion& out);
+  void common(const std::string& name, const Value& value, Assertion& out, Notes& notes);
+  std::shared_ptr<const std::vector<std::string>> shared(std::vector<std::string> wanted);
   std::optional<Value> option(const Attribute& attribute, const Value& value);
-  Matcher matcher(const Attribute& attribute, Value value, bool as_reader);
+  Matcher matcher(const Attribute& attribute, const Value& written, bool as_reader);
   void order(std::vector<Assertion>& assertions);
 
   const GossfileInput* input_;
   Sources* sources_;
   Diagnostics& diagnostics_;
+  std::deque<Value> files_;
   std::vector<Resource> resources_;
-  std::map<std::pair<const CheckType*, std::string>, std::size_t> index_;  // into resources_
+  std::map<std::pair<const CheckType*, std::string_view>, std::size_t> index_;  // into resources_; of several files
+  std::map<std::pair<char, std::string>, Matcher> matchers_;                    // of scalars, which files repeat
+  std::map<std::vector<std::string>, std::shared_ptr<const std::vector<std::string>>> wanted_;
   std::vector<LineMap> maps_;
   std::string format_;  // the extension of the first file; all of a run have one format
   bool failed_ = false;
@@ -294,15 +304,20 @@ void Reader::load(const std::string& path, int depth, SourcePos from) {
     return;
   }
   if (!json) retype(*value);
-  take(*value, directory_of(path), depth);
+  if (!maps_.empty()) place(*value);
+  take(*std::move(value), directory_of(path), depth);
 }
 
-void Reader::take(const Value& file, const std::string& directory, int depth) {
+void Reader::take(Value taken, const std::string& directory, int depth) {
+  Value& file = files_.emplace_back(std::move(taken));
   if (file.is_null()) return;
   if (file.map() == nullptr)
     return error(file.at(), fmt::format("a gossfile is a mapping, not {}", with_article(file.kind())));
   const Value* inner = nullptr;
-  for (const Entry& section : *file.map()) {
+  const bool alone = resources_.empty();  // the keys of one file are unique
+  for (std::size_t i = 0; !alone && index_.empty() && i < resources_.size(); ++i)
+    index_.try_emplace({resources_[i].type, resources_[i].key()}, i);
+  for (Entry& section : std::get<Map>(file.data())) {
     if (section.key == "gossfile") {
       inner = &section.value;
       continue;
@@ -323,17 +338,18 @@ void Reader::take(const Value& file, const std::string& directory, int depth) {
                                             with_article(section.value.kind())));
       continue;
     }
-    for (const Entry& each : *section.value.map()) {
-      Resource resource{type, each.key, each.value, each.key_at};
-      const auto [known, is_new] = index_.try_emplace({type, each.key}, resources_.size());
-      if (is_new) {
-        resources_.push_back(std::move(resource));
-        continue;
+    for (Entry& each : std::get<Map>(section.value.data())) {
+      if (!alone) {
+        const auto [known, is_new] = index_.try_emplace({type, each.key}, resources_.size());
+        if (!is_new) {
+          Resource& earlier = resources_[known->second];
+          warn(each.key_at, fmt::format("'{}: {}' replaces the one at {}", type->name, printable(each.key),
+                                        placed(earlier.at()).text()));
+          earlier.entry = &each;
+          continue;
+        }
       }
-      Resource& earlier = resources_[known->second];
-      warn(each.key_at,
-           fmt::format("'{}: {}' replaces the one at {}", type->name, printable(each.key), placed(earlier.at).text()));
-      earlier = std::move(resource);
+      resources_.push_back({type, &each});
     }
   }
   if (inner != nullptr) includes(*inner, directory, depth);
@@ -390,16 +406,16 @@ std::vector<std::string> Reader::expand(const std::string& pattern) const {
   return out;
 }
 
-void Reader::common(const std::string& name, const Value& value, Assertion& out) {
+void Reader::common(const std::string& name, const Value& value, Assertion& out, Notes& notes) {
   const auto wrong = [&](std::string_view what) {
     error(value.at(), fmt::format("'{}' is {}, not {}", name, what, with_article(value.kind())));
   };
   if (name == "title") {
-    out.title = value.text();
+    notes.title = value.text();
   } else if (name == "meta") {
-    out.meta = value;
+    notes.meta = value;
   } else if (name == "severity") {
-    out.severity = value.text();
+    notes.severity = value.text();
   } else if (name == "skip") {
     const auto old = old_boolean(value);
     if (value.boolean() == nullptr && !old) return wrong("true or false");
@@ -413,7 +429,7 @@ void Reader::common(const std::string& name, const Value& value, Assertion& out)
     out.retry_delay = *delay;
   } else if (name == "tags" || name == "needs") {
     if (value.string() == nullptr && value.list() == nullptr) return wrong("a list of words");
-    auto& words = name == "tags" ? out.tags : out.needs;
+    auto& words = name == "tags" ? notes.tags : out.needs;
     for (auto& word : words_of(value)) words.push_back(std::move(word));
   }
 }
@@ -456,43 +472,61 @@ std::optional<Value> Reader::option(const Attribute& attribute, const Value& val
   return value;
 }
 
-/// What is expected of an attribute; what looks wrong is a warning.
-Matcher Reader::matcher(const Attribute& attribute, Value value, bool as_reader) {
-  Diagnostics said;
+/// What is expected of an attribute; what looks wrong is a warning. Scalars stand for themselves, so equal ones share
+/// their matcher, but for those there is something to say of.
+Matcher Reader::matcher(const Attribute& attribute, const Value& written, bool as_reader) {
+  const bool of_text = as_reader || attribute.kind == Kind::stream;
+  const bool of_bytes = attribute.kind == Kind::size || attribute.kind == Kind::named;
+  const std::string* word = written.quoted() ? nullptr : written.string();
+  const bool scalar = written.list() == nullptr && written.map() == nullptr && !written.is_null();
+  const bool shareable =
+      scalar && !of_bytes && (word == nullptr || (attribute.name != "mode" && !old_boolean(written)));
+  std::pair<char, std::string> key;
+  if (shareable) {
+    key = {static_cast<char>((of_text ? 16 : 0) + static_cast<int>(written.data().index())), written.text()};
+    if (const auto known = matchers_.find(key); known != matchers_.end()) return known->second;
+  }
+  Value value = written;
   if (attribute.kind == Kind::boolean)
     if (const auto old = old_boolean(value)) {
       warn(value.at(), fmt::format("'{}' is read as {}", value.text(), *old ? "true" : "false"), "write true or false");
       value = Value(*old, value.at());
     }
-  if (attribute.name == "mode" && value.string() != nullptr && !value.quoted() && value.string()->starts_with('0')) {
-    warn(value.at(), fmt::format("the mode is not quoted, and is read as \"{}\"", printable(*value.string())),
+  if (attribute.name == "mode" && word != nullptr && word->starts_with('0')) {
+    warn(value.at(), fmt::format("the mode is not quoted, and is read as \"{}\"", printable(*word)),
          "write it in quotes");
-    value = Value(*value.string(), value.at(), true);
+    value = Value(*word, value.at(), true);
   }
-  if (attribute.kind == Kind::size || attribute.kind == Kind::named) count_bytes(value);
-  Matcher out =
-      as_reader || attribute.kind == Kind::stream ? Matcher::parse_for_text(value, said) : Matcher::parse(value, said);
+  if (of_bytes) count_bytes(value);
+  Diagnostics said;
+  Matcher out = of_text ? Matcher::parse_for_text(value, said) : Matcher::parse(value, said);
   if (out.is_empty()) warn(value.at(), fmt::format("an empty list asserts nothing of '{}'", attribute.name));
+  if (shareable && said.empty() && matchers_.size() < 1000) matchers_.emplace(std::move(key), out);
   for (auto& each : said) warn(each.at, std::move(each.message), std::move(each.hint));
   return out;
 }
 
+std::shared_ptr<const std::vector<std::string>> Reader::shared(std::vector<std::string> wanted) {
+  auto& kept = wanted_[wanted];
+  if (kept == nullptr) kept = std::make_shared<const std::vector<std::string>>(std::move(wanted));
+  return kept;
+}
+
 std::optional<Assertion> Reader::assertion(const Resource& resource, const std::shared_ptr<Context>& context) {
   const CheckType& type = *resource.type;
-  if (resource.value.map() == nullptr) {
-    error(resource.at, fmt::format("'{}: {}' says nothing", type.name, printable(resource.key)),
-          "write its attributes, or {}");
+  const std::string& key = resource.key();
+  const SourcePos at = resource.at();
+  if (resource.value().map() == nullptr) {
+    error(at, fmt::format("'{}: {}' says nothing", type.name, printable(key)), "write its attributes, or {}");
     return std::nullopt;
   }
   Asked::Options options;
-  std::map<std::string_view, const Entry*> expected;
+  std::vector<const Entry*> expected(type.attributes.size());
   Assertion out;
   out.type = &type;
-  std::vector<std::string> known;
-  for (const Attribute& each : type.attributes) known.emplace_back(each.name);
-  for (const Attribute& each : common_attributes()) known.emplace_back(each.name);
+  Notes notes;
   bool good = true;
-  for (const Entry& entry : *resource.value.map()) {
+  for (const Entry& entry : *resource.value().map()) {
     const auto is_called = [&](const Attribute& a) {
       return a.name == entry.key || (!a.old.empty() && a.old == entry.key);
     };
@@ -500,13 +534,15 @@ std::optional<Assertion> Reader::assertion(const Resource& resource, const std::
     if (own == type.attributes.end()) {
       const auto shared = common_attributes();
       if (std::find_if(shared.begin(), shared.end(), is_called) != shared.end()) {
-        common(entry.key, entry.value, out);
+        common(entry.key, entry.value, out, notes);
         continue;
       }
-      error(
-          entry.key_at,
-          fmt::format("invalid attribute '{}' for '{}: {}'", printable(entry.key), type.name, printable(resource.key)),
-          did_you_mean(entry.key, known));
+      std::vector<std::string> known;
+      for (const auto attributes : {type.attributes, shared})
+        for (const Attribute& each : attributes) known.emplace_back(each.name);
+      error(entry.key_at,
+            fmt::format("invalid attribute '{}' for '{}: {}'", printable(entry.key), type.name, printable(key)),
+            did_you_mean(entry.key, known));
       good = false;
       continue;
     }
@@ -514,7 +550,7 @@ std::optional<Assertion> Reader::assertion(const Resource& resource, const std::
       warn(entry.key_at, fmt::format("'{}' is now called '{}'", own->old, own->name));
     if (entry.value.is_null()) continue;
     if (own->matchable) {
-      expected.insert_or_assign(own->name, &entry);
+      expected[static_cast<std::size_t>(own - type.attributes.begin())] = &entry;
       continue;
     }
     auto value = option(*own, entry.value);
@@ -525,52 +561,58 @@ std::optional<Assertion> Reader::assertion(const Resource& resource, const std::
   }
   if (!good) return std::nullopt;
 
+  const bool as_reader = std::any_of(options.begin(), options.end(), [](const auto& o) {
+    return o.first->name == "as-reader" && o.second.boolean() != nullptr && *o.second.boolean();
+  });
   std::vector<std::string> wanted;
-  for (const Attribute& attribute : type.attributes) {
+  out.expectations.reserve(
+      static_cast<std::size_t>(std::count_if(expected.begin(), expected.end(), [](const auto* e) { return e; })));
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const Attribute& attribute = type.attributes[i];
     if (!attribute.matchable) continue;
-    const std::string property(attribute.shown.empty() ? attribute.name : attribute.shown);
-    const auto it = expected.find(attribute.name);
-    Diagnostics said;
-    if (it == expected.end()) {
+    const std::string_view property = attribute.shown.empty() ? attribute.name : attribute.shown;
+    if (expected[i] == nullptr) {
       if (!attribute.required) continue;
-      said.clear();
-      Matcher missing = Matcher::parse(Value(spec::Null{}, resource.at), said);
-      warn(resource.at, fmt::format("'{}' is missing: this check will fail", attribute.name));
+      Diagnostics ignored;
+      warn(at, fmt::format("'{}' is missing: this check will fail", attribute.name));
       wanted.emplace_back(attribute.name);
-      out.expectations.push_back(
-          {std::string(attribute.name), property, std::move(missing), placed(resource.at).text()});
+      out.expectations.push_back({{}, property, Matcher::parse(Value(spec::Null{}, at), ignored), placed(at)});
       continue;
     }
+    const Entry& entry = *expected[i];
     if (attribute.kind == Kind::named) {
-      if (it->second->value.map() == nullptr) {
-        error(it->second->value.at(), fmt::format("'{}' is a mapping from names to what is expected, not {}",
-                                                  attribute.name, with_article(it->second->value.kind())));
+      if (entry.value.map() == nullptr) {
+        error(entry.value.at(), fmt::format("'{}' is a mapping from names to what is expected, not {}", attribute.name,
+                                            with_article(entry.value.kind())));
         return std::nullopt;
       }
-      for (const Entry& entry : *it->second->value.map()) {
-        wanted.push_back(fmt::format("{}.{}", attribute.name, entry.key));
-        out.expectations.push_back(
-            {wanted.back(), entry.key, matcher(attribute, entry.value, false), placed(entry.key_at).text()});
+      for (const Entry& one : *entry.value.map()) {
+        wanted.push_back(fmt::format("{}.{}", attribute.name, one.key));
+        out.expectations.push_back({{}, {}, matcher(attribute, one.value, false), placed(one.key_at)});
       }
       continue;
     }
-    const bool as_reader =
-        attribute.kind == Kind::any && std::any_of(options.begin(), options.end(), [](const auto& o) {
-          return o.first->name == "as-reader" && o.second.boolean() != nullptr && *o.second.boolean();
-        });
     wanted.emplace_back(attribute.name);
-    out.expectations.push_back({std::string(attribute.name), property, matcher(attribute, it->second->value, as_reader),
-                                placed(it->second->key_at).text()});
+    out.expectations.push_back({{},
+                                property,
+                                matcher(attribute, entry.value, attribute.kind == Kind::any && as_reader),
+                                placed(entry.key_at)});
   }
-  out.asked = Asked(resource.key, type.key, std::move(options), type.attributes, std::move(wanted));
+  const auto names = shared(std::move(wanted));
+  for (std::size_t i = 0; i < names->size(); ++i) {
+    Expectation& each = out.expectations[i];
+    each.attribute = (*names)[i];
+    if (each.property.empty()) each.property = each.attribute.substr(each.attribute.find('.') + 1);
+  }
+  out.asked = Asked(key, type.key, std::move(options), type.attributes, names);
+  if (!notes.title.empty() || !notes.severity.empty() || !notes.meta.is_null() || !notes.tags.empty())
+    out.notes = std::make_shared<const Notes>(std::move(notes));
   if (type.accept != nullptr)
     if (const Status fine = type.accept(out.asked); !fine) {
-      error(resource.at, fmt::format("'{}: {}': {}", type.name, printable(resource.key), fine.error().message),
-            fine.error().hint);
+      error(at, fmt::format("'{}: {}': {}", type.name, printable(key), fine.error().message), fine.error().hint);
       return std::nullopt;
     }
-  out.at = placed(resource.at);
-  out.at_text = out.at.text();
+  out.at = placed(at);
   out.context = context;
   if (type.announce != nullptr && !out.skip && out.needs.empty()) type.announce(out.asked, *context);
   return out;
@@ -578,10 +620,13 @@ std::optional<Assertion> Reader::assertion(const Resource& resource, const std::
 
 std::vector<Assertion> Reader::assertions(const std::shared_ptr<Context>& context) {
   std::vector<Assertion> out;
+  out.reserve(resources_.size());
   for (const CheckType& type : check_types())
-    for (const Resource& resource : resources_)
-      if (resource.type == &type)
-        if (auto made = assertion(resource, context)) out.push_back(*std::move(made));
+    for (const Resource& resource : resources_) {
+      if (resource.type != &type) continue;
+      if (auto made = assertion(resource, context)) out.push_back(*std::move(made));
+      resource.entry->value = Value();  // what comes next finds its memory here
+    }
   order(out);
   if (failed_) out.clear();
   return out;
@@ -594,7 +639,8 @@ void Reader::order(std::vector<Assertion>& assertions) {
   std::map<std::string, std::vector<std::size_t>> called;
   std::vector<std::string> names;
   for (std::size_t i = 0; i < assertions.size(); ++i)
-    for (const std::string& name : {id(assertions[i]), assertions[i].title})
+    for (const std::string& name :
+         {id(assertions[i]), assertions[i].notes == nullptr ? std::string() : assertions[i].notes->title})
       if (!name.empty()) {
         called[name].push_back(i);
         names.push_back(name);
@@ -641,17 +687,25 @@ void Reader::order(std::vector<Assertion>& assertions) {
   assertions = std::move(out);
 }
 
-Value Reader::mapping() const {
+Value Reader::mapping() {
+  // The sections of a file that stands for itself are handed on as they are.
+  const bool alone = files_.size() == 1 && files_.front().map() != nullptr;
   Map out;
   for (const CheckType& type : check_types()) {
     Map section;
-    for (const Resource& each : resources_)
-      if (each.type == &type)
-        section.push_back({each.key, placed(each.at), maps_.empty() ? each.value : placed(each.value)});
+    if (alone) {
+      for (Entry& entry : std::get<Map>(files_.front().data()))
+        if (entry.key == type.name && entry.value.map() != nullptr)
+          section = std::move(std::get<Map>(entry.value.data()));
+    } else {
+      for (const Resource& each : resources_)
+        if (each.type == &type) section.push_back(*each.entry);
+    }
     if (section.empty()) continue;
     const SourcePos at = section.front().key_at;
     out.push_back({std::string(type.name), at, Value(std::move(section), at)});
   }
+  resources_.clear();
   return Value(std::move(out));
 }
 
@@ -739,9 +793,9 @@ std::vector<Assertion> assertions_of(const std::string& path, const GossfileInpu
   return assertions_of(*checks, std::make_shared<Context>(input.commands, input.package_manager), diagnostics);
 }
 
-std::vector<Assertion> assertions_of(const Value& mapping, std::shared_ptr<Context> context, Diagnostics& diagnostics) {
+std::vector<Assertion> assertions_of(Value mapping, std::shared_ptr<Context> context, Diagnostics& diagnostics) {
   Reader reader(nullptr, nullptr, diagnostics);
-  reader.take(mapping, {}, 1);
+  reader.take(std::move(mapping), {}, 1);
   return reader.assertions(context);
 }
 

@@ -44,7 +44,6 @@ std::vector<Assertion> assertions_of(const std::string& path, const GossfileInpu
                                      Diagnostics& diagnostics);
 
 /// The same for a mapping in the vocabulary that stands in a spec; includes are not taken there.
-std::vector<Assertion> assertions_of(const spec::Value& mapping, std::shared_ptr<Context> context,
-                                     Diagnostics& diagnostics);
+std::vector<Assertion> assertions_of(spec::Value mapping, std::shared_ptr<Context> context, Diagnostics& diagnostics);
 
 }  // namespace converge::checks

@@ -1,6 +1,7 @@
 // What a check type is: a row that says what it is called, which attributes it has, and how to look.
 #pragma once
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,7 +39,7 @@ class Asked {
   using Options = std::vector<std::pair<const Attribute*, spec::Value>>;
   Asked() = default;
   Asked(std::string id, std::string_view key, Options options, std::span<const Attribute> attributes,
-        std::vector<std::string> wanted)
+        std::shared_ptr<const std::vector<std::string>> wanted)
       : id_(std::move(id)),
         key_(key),
         options_(std::move(options)),
@@ -56,7 +57,7 @@ class Asked {
   std::vector<std::string> texts(std::string_view name) const;
   const spec::Value* raw(std::string_view name) const;  // null when absent
   /// The matchable attributes that are asked for, by name, in the order of the table; of a named one "files.cpu.max".
-  const std::vector<std::string>& wanted() const { return wanted_; }
+  const std::vector<std::string>& wanted() const { return *wanted_; }
   bool wants(std::string_view name) const;
   /// The name inside `wanted` if it is of the named attribute `attribute`: "cpu.max"; nullopt otherwise.
   static std::optional<std::string> name_in(std::string_view wanted, std::string_view attribute);
@@ -68,7 +69,7 @@ class Asked {
   std::string_view key_;
   Options options_;
   std::span<const Attribute> attributes_;
-  std::vector<std::string> wanted_;
+  std::shared_ptr<const std::vector<std::string>> wanted_;  // never null once asked; the same for many
   std::optional<std::string> subject_;
 };
 

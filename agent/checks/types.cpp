@@ -106,7 +106,7 @@ std::vector<std::string> Asked::texts(std::string_view name) const {
 }
 
 bool Asked::wants(std::string_view name) const {
-  return std::find(wanted_.begin(), wanted_.end(), name) != wanted_.end();
+  return std::find(wanted_->begin(), wanted_->end(), name) != wanted_->end();
 }
 
 // ---- documents ------------------------------------------------------------------------------------------------------

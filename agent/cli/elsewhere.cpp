@@ -315,16 +315,17 @@ std::vector<std::string> check_elsewhere(const Options& options, Loaded& loaded,
     }
     auto sources = std::make_unique<Sources>();
     Diagnostics found;
-    const auto items = items_for(options, loaded, host, facts, *sources, found);
-    (void)render_items(items, nullptr, here, found);
-    if (items.empty() && found.empty() && hosts.size() == 1)
+    auto items = items_for(options, loaded, host, facts, *sources, found);
+    const bool none = items.empty();
+    (void)render_items(std::move(items), nullptr, here, found);
+    if (none && found.empty() && hosts.size() == 1)
       complain(diagnostics, {}, fmt::format("nothing is left to do on '{}' with these tags", host),
                "see `converge render` for the items and their tags");
     if (!found.empty()) {
       diagnostics.insert(diagnostics.end(), found.begin(), found.end());
       loaded.kept.push_back(std::move(sources));  // they point into it
     }
-    if (!items.empty()) out.push_back(std::move(host));
+    if (!none) out.push_back(std::move(host));
   }
   return out;
 }

@@ -246,8 +246,8 @@ std::vector<const spec::Spec*> specs_for(Loaded& loaded, const std::string& host
 
 std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const SystemView* view,
                            Facts& facts, Diagnostics& diagnostics) {
-  const auto items = items_for(options, loaded, host, facts_value(facts), loaded.sources, diagnostics);
-  auto work = render_items(items, view, facts, diagnostics, context_here(options));
+  auto items = items_for(options, loaded, host, facts_value(facts), loaded.sources, diagnostics);
+  auto work = render_items(std::move(items), view, facts, diagnostics, context_here(options));
   const bool all_read = std::none_of(diagnostics.begin(), diagnostics.end(),
                                      [](const Diagnostic& d) { return d.severity == Severity::error; });
   if (!all_read || !work.empty()) return work;

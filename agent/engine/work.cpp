@@ -23,21 +23,30 @@ Status look_up_people(const Value& parameters, const SystemView& view, Facts& fa
   return ok();
 }
 
-/// Each assertion by itself: one that does not hold blocks no other.
-void render_assertions(const spec::Item& item, const std::shared_ptr<checks::Context>& context,
-                       Diagnostics& diagnostics, std::vector<Work>& out) {
-  for (checks::Assertion& assertion : checks::assertions_of(item.parameters, context, diagnostics)) {
+/// Verifying goes on after a failure, so assertions of one name may share a chain; a short one, as its steps are told
+/// together. One with needs is by itself: they are a chain's.
+void render_assertions(spec::Item& item, const std::shared_ptr<checks::Context>& context, Diagnostics& diagnostics,
+                       std::vector<Work>& out) {
+  constexpr std::size_t longest = 32;
+  Work* open = nullptr;
+  for (checks::Assertion& assertion : checks::assertions_of(std::move(item.parameters), context, diagnostics)) {
     const SourcePos at = assertion.at;
-    Work work{.spec = item.spec,
-              .item = assertion.title.empty() ? std::string(assertion.type->name) : assertion.title,
-              .module = item.module,
-              .needs = {},
-              .gates = assertion.needs,
-              .at = at,
-              .skipped = {},
-              .rendered = {}};
-    work.rendered.chain.push_back({std::move(assertion), {item.module, at}});
-    out.push_back(std::move(work));
+    const bool titled = assertion.notes != nullptr && !assertion.notes->title.empty();
+    const bool single = titled || !assertion.needs.empty();
+    const std::string_view name = titled ? std::string_view(assertion.notes->title) : assertion.type->name;
+    if (single || open == nullptr || open->item != name || open->rendered.chain.size() == longest) {
+      open = &out.emplace_back(Work{.spec = item.spec,
+                                    .item = std::string(name),
+                                    .module = item.module,
+                                    .needs = {},
+                                    .gates = assertion.needs,
+                                    .at = at,
+                                    .skipped = {},
+                                    .rendered = {}});
+      open->rendered.chain.reserve(single ? 1 : longest);
+    }
+    open->rendered.chain.push_back({std::move(assertion), {item.module, at}});
+    if (single) open = nullptr;
   }
 }
 
@@ -68,11 +77,11 @@ Value facts_value(const Facts& facts) {
   return Value(std::move(map));
 }
 
-std::vector<Work> render_items(const std::vector<spec::Item>& items, const SystemView* view, Facts& facts,
+std::vector<Work> render_items(std::vector<spec::Item> items, const SystemView* view, Facts& facts,
                                Diagnostics& diagnostics, const std::shared_ptr<checks::Context>& context) {
   std::vector<Work> out;
   out.reserve(items.size());
-  for (const spec::Item& item : items) {
+  for (spec::Item& item : items) {
     if (item.module == assertions_module && item.skipped.empty()) {
       render_assertions(item, context, diagnostics, out);
       continue;

@@ -119,7 +119,7 @@ std::optional<Asked> listen(AgentChannel& channel, Sources& sources) {
 }
 
 /// @return why nothing was begun, or the end of the run.
-FromAgent run(System& system, Facts& facts, const Asked& asked, AgentChannel& channel, Telling& telling,
+FromAgent run(System& system, Facts& facts, Asked asked, AgentChannel& channel, Telling& telling,
               std::optional<RunLock>& lock) {
   const bool writes = asked.order.verb == Verb::apply;
   if (writes && !facts.privileged)
@@ -137,7 +137,7 @@ FromAgent run(System& system, Facts& facts, const Asked& asked, AgentChannel& ch
   }
   Diagnostics mistakes;
   const auto context = std::make_shared<checks::Context>(checks::CommandSetting{own_environment(), std::nullopt});
-  const auto work = render_items(asked.items, &system, facts, mistakes, context);
+  const auto work = render_items(std::move(asked.items), &system, facts, mistakes, context);
   const bool wrong = std::any_of(mistakes.begin(), mistakes.end(),
                                  [](const Diagnostic& one) { return one.severity == Severity::error; });
   if (wrong) return because(mistakes);
@@ -215,7 +215,7 @@ int serve_agent(const std::string& nonce) {
 
   std::optional<RunLock> lock;
   Telling telling(channel, asked->order.all);
-  const FromAgent last = run(**system, *facts, *asked, channel, telling, lock);
+  const FromAgent last = run(**system, *facts, *std::move(asked), channel, telling, lock);
   channel.send(last);
   const bool told = channel.finish(Clock::now() + patience_for_bye);
   const End* end = std::get_if<End>(&last);

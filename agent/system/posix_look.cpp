@@ -175,12 +175,19 @@ Result<FileSystem> PosixSystem::file_system(const AbsPath& path) const {
 
 Result<std::optional<FileStatus>> PosixSystem::status(const AbsPath& path) const {
   using Answer = std::optional<FileStatus>;
-  const int raw = resolver_.open(path, O_PATH | O_NOFOLLOW);
-  if (raw == -ENOENT || raw == -ENOTDIR) return Answer(std::nullopt);
-  if (raw < 0) return explain(-raw, "look at", path);
-  const Fd fd(raw);
   struct stat st = {};
-  if (::fstat(fd.get(), &st) != 0) return explain(errno, "look at", path);
+  Fd fd;
+  int failed = 0;
+  if (live_ && ::lstat(path.str().c_str(), &st) != 0) failed = errno;
+  // The root is the process's own: one call says it all, except where a link points.
+  if (failed == 0 && (!live_ || S_ISLNK(st.st_mode))) {
+    const int raw = resolver_.open(path, O_PATH | O_NOFOLLOW);
+    if (raw < 0) failed = -raw;
+    if (raw >= 0) fd = Fd(raw);
+    if (fd && ::fstat(fd.get(), &st) != 0) failed = errno;
+  }
+  if (failed == ENOENT || failed == ENOTDIR) return Answer(std::nullopt);
+  if (failed != 0) return explain(failed, "look at", path);
   const PathState state = state_of(fd.get(), st);
   FileStatus out;
   out.kind = kind_of(state);

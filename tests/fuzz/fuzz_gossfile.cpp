@@ -24,8 +24,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       (void)checks::id(assertion);
       // What an attribute expects is asked of values of every kind.
       for (const auto& each : assertion.expectations) {
-        (void)checks::to_check(each.property, each.matcher.match(spec::Value(text)));
-        (void)checks::to_check(each.property, each.matcher.match(spec::Value(spec::List{spec::Value(true)})));
+        (void)checks::to_check(std::string(each.property), each.matcher.match(spec::Value(text)));
+        (void)checks::to_check(std::string(each.property),
+                               each.matcher.match(spec::Value(spec::List{spec::Value(true)})));
       }
     }
   }
