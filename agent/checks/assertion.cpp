@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "spec/yaml.h"
+
 namespace converge::checks {
 namespace {
 
@@ -106,16 +108,20 @@ Checks compare(const Assertion& assertion, const Assertion::State& state) {
       continue;
     }
     Check check = to_check(each.property, each.answer);
+    Evidence evidence = to_evidence(each.answer);
     if (check.verdict != Verdict::pass) {
       const auto add = [&](const std::string& text) {
         check.detail += (check.detail.empty() || text.empty() ? "" : "; ") + text;
+        evidence.more += (evidence.more.empty() || text.empty() ? "" : "; ") + text;
       };
       add(each.why);
       if (looks > 1) add(fmt::format("after {} looks", looks));
       if (assertion.notes != nullptr && !assertion.notes->severity.empty())
         add("severity " + assertion.notes->severity);
-      add(each.at.text());
+      evidence.at = each.at.text();
+      check.detail += (check.detail.empty() ? "" : "; ") + evidence.at;
     }
+    check.evidence = std::make_shared<const Evidence>(std::move(evidence));
     out.push_back(std::move(check));
   }
   if (out.empty()) out.push_back(check_skipped("nothing", {}, "nothing is asserted"));
@@ -130,6 +136,10 @@ Wants wants(const Assertion& assertion) {
   out.queries = std::move(foresight.queries);
   out.units = std::move(foresight.units);
   return out;
+}
+
+std::string meta_of(const Assertion& assertion) {
+  return assertion.notes == nullptr || assertion.notes->meta.is_null() ? "" : spec::write_json(assertion.notes->meta);
 }
 
 }  // namespace converge::checks

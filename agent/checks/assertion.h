@@ -62,5 +62,7 @@ ResourceId id(const Assertion& assertion);
 Result<Assertion::State> inspect(const Assertion& assertion, const SystemView& view);
 Checks compare(const Assertion& assertion, const Assertion::State& state);
 Wants wants(const Assertion& assertion);
+/// Its meta as JSON; "" for none.
+std::string meta_of(const Assertion& assertion);
 
 }  // namespace converge::checks

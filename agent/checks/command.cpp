@@ -86,7 +86,8 @@ Looked look(const Asked& asked, Context& context, const SystemView& view) {
     // It was given this long and no longer.
     Looked out;
     for (const auto& name : asked.wanted())
-      out.emplace_back(name, Nothing{fmt::format("killed after {} ms", asked.timeout().count())});
+      out.emplace_back(name, Nothing{fmt::format("killed after {} ms", asked.timeout().count()),
+                                     fmt::format("Command execution timed out ({}ms)", asked.timeout().count())});
     return out;
   }
   if (!output) return all_unknown(asked, output.error());

@@ -31,7 +31,8 @@ Looked look(const Asked& asked, Context& /*context*/, const SystemView& view) {
   auto seen = view.read(*path, 64_KiB);
   if (!seen) return all_unknown(asked, seen.error());
   // A key the kernel does not have is an answer: its value is nothing.
-  if (!std::holds_alternative<RegularFile>(seen->state)) return {{"value", Nothing{"not there"}}};
+  if (!std::holds_alternative<RegularFile>(seen->state))
+    return {{"value", Nothing{"not there", "could not find the given key"}}};
   return {{"value", Value(std::string(trim(seen->content)))}};
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <optional>
 
@@ -128,7 +129,7 @@ struct Matcher::Node {
   Value written;  // the whole matcher, where `expected` is its argument
   std::vector<Node> parts;
   std::vector<std::string> paths;  // of gjson, one for each part
-  std::string problem;             // of Op::broken
+  std::string problem, goss;       // of Op::broken, in our words and in Goss's
   std::optional<Regex> regex;
   std::optional<Patterns> patterns;
   std::optional<SemverRange> range;
@@ -143,11 +144,24 @@ struct Matcher::Node {
   Answer on_parts(const Value& actual) const;
 
   Answer say(bool holds, Value seen) const {
-    return {holds ? Verdict::pass : Verdict::fail, phrase, expected, std::move(seen), {}, {}, {}, {}};
+    Answer out;
+    out.verdict = holds ? Verdict::pass : Verdict::fail;
+    out.message = phrase;
+    out.expected = expected;
+    out.actual = std::move(seen);
+    return out;
   }
-  Answer cannot(std::string why, Value seen) const {
+  Answer cannot(std::string why, Value seen, std::string in_goss_words = {}) const {
     Answer out = say(false, std::move(seen));
     out.problem = std::move(why);
+    out.goss = std::move(in_goss_words);
+    return out;
+  }
+  /// An answer about what `was` became, by Goss's transform of this name.
+  Answer after(std::string_view transform, const Value& was, Answer out) const {
+    if (out.verdict == Verdict::pass || was.kind() == out.actual.kind()) return out;
+    out.chain = transform;
+    out.raw = was;
     return out;
   }
 };
@@ -158,13 +172,14 @@ using Node = Matcher::Node;
 
 Node parse(const Value& expected, bool of_text, Diagnostics& diagnostics);
 
-Node broken(const Value& expected, std::string why, std::string hint, Diagnostics& diagnostics) {
+Node broken(const Value& expected, std::string why, std::string hint, Diagnostics& diagnostics, std::string goss = {}) {
   diagnostics.push_back({expected.at(), why + ": this check will fail", std::move(hint), Severity::warning});
   Node node;
   node.op = Op::broken;
   node.phrase = "to match";
   node.expected = expected;
   node.problem = std::move(why);
+  node.goss = std::move(goss);
   return node;
 }
 
@@ -201,7 +216,7 @@ Node parse_patterns(const Value& value, Diagnostics& diagnostics) {
       return broken(
           each, fmt::format("a pattern is a string, not {}", with_article(each.kind())),
           each.map() == nullptr ? "write it in quotes" : "matchers are no patterns: put them outside the list",
-          diagnostics);
+          diagnostics, "HavePatterns matcher expects patterns to be a string");
     texts.push_back(*text);
   }
   auto patterns = Patterns::parse(texts);
@@ -298,19 +313,24 @@ Node parse_named(const Name& row, const Value& value, Diagnostics& diagnostics) 
 Node parse_map(const Value& expected, Diagnostics& diagnostics) {
   const Map& map = *expected.map();
   if (map.size() != 1) {
-    std::string found;
+    std::string found, listed;
     for (const auto& entry : map) found += fmt::format("{}'{}'", found.empty() ? "" : ", ", entry.key);
+    for (const auto& entry : map) listed += (listed.empty() ? "" : " ") + spec::write_json(Value(entry.key));
     return broken(expected,
                   map.empty() ? std::string("an empty mapping is no matcher")
                               : fmt::format("only one matcher is allowed in a mapping, and there are {}", found),
-                  map.empty() ? "" : "put them into a list under 'and'", diagnostics);
+                  map.empty() ? "" : "put them into a list under 'and'", diagnostics,
+                  fmt::format("Syntax Error: Invalid matcher configuration. At a given nesting level, only one matcher "
+                              "is allowed. Found multiple matchers: [{}]",
+                              listed));
   }
   const std::string& key = map.front().key;
   for (const Name& row : names)
     if (row.name == key) return parse_named(row, map.front().value, diagnostics);
   std::vector<std::string> known;
   for (const Name& row : names) known.emplace_back(row.name);
-  return broken(expected, fmt::format("unknown matcher '{}'", printable(key)), did_you_mean(key, known), diagnostics);
+  return broken(expected, fmt::format("unknown matcher '{}'", printable(key)), did_you_mean(key, known), diagnostics,
+                fmt::format("Syntax Error: Unknown matcher: {}", key));
 }
 
 Node parse_value(const Value& expected, bool of_text, Diagnostics& diagnostics) {
@@ -323,7 +343,8 @@ Node parse_value(const Value& expected, bool of_text, Diagnostics& diagnostics) 
     return parse_list(Op::elements, "contain-elements", "to contain elements matching", expected, diagnostics);
   }
   if (expected.map() != nullptr) return parse_map(expected, diagnostics);
-  return broken(expected, "nothing is expected here", "write a value or a matcher", diagnostics);
+  return broken(expected, "nothing is expected here", "write a value or a matcher", diagnostics,
+                "Syntax Error: Missing required attribute");
 }
 
 Node parse(const Value& expected, bool of_text, Diagnostics& diagnostics) {
@@ -361,7 +382,9 @@ Answer Matcher::Node::on_numbers(const Value& actual) const {
                      : op == Op::number_below    ? *seen < *wanted
                      : op == Op::number_at_most  ? *seen <= *wanted
                                                  : *seen == *wanted;
-  return say(holds, actual);
+  if (actual.string() == nullptr) return say(holds, actual);
+  const bool whole = *seen == std::floor(*seen) && std::abs(*seen) < 1e15;
+  return after("to-numeric", actual, say(holds, whole ? Value(static_cast<std::int64_t>(*seen)) : Value(*seen)));
 }
 
 Answer Matcher::Node::on_elements(const Value& actual) const {
@@ -424,7 +447,9 @@ Answer Matcher::Node::on_gjson(const Value& actual) const {
   for (std::size_t i = 0; i < parts.size(); ++i) {
     auto found = document->get(paths[i]);
     if (!found) return cannot(found.error().message, Value(cut(text)));
-    if (!*found) return cannot(fmt::format("path not found: {}", paths[i]), Value(cut(text)));
+    if (!*found)
+      return cannot(fmt::format("path not found: {}", paths[i]), Value(cut(text)),
+                    fmt::format("Path not found: {}", paths[i]));
     Answer out = parts[i].match(**found);
     if (out.verdict == Verdict::pass) continue;
     out.message = fmt::format("at '{}' {}", paths[i], out.message);
@@ -470,9 +495,9 @@ Answer Matcher::Node::on_parts(const Value& actual) const {
 Answer Matcher::Node::match(const Value& actual) const {
   switch (op) {
     case Op::broken:
-      return cannot(problem, actual);
+      return cannot(problem, actual, goss);
     case Op::equal_text:
-      return say(text_of(actual) == *expected.string(), Value(text_of(actual)));
+      return after("to-string", actual, say(text_of(actual) == *expected.string(), Value(text_of(actual))));
     case Op::equal_number:
     case Op::number_above:
     case Op::number_at_least:
@@ -620,7 +645,11 @@ Answer Matcher::match(const Actual& actual) const {
     out.hint = error->hint;
     return out;
   }
-  if (const auto* nothing = std::get_if<Nothing>(&actual)) return root_->say(false, Value(nothing->why));
+  if (const auto* nothing = std::get_if<Nothing>(&actual)) {
+    Answer out = root_->say(false, Value(nothing->why));
+    out.goss = nothing->goss;
+    return out;
+  }
   return root_->match(std::get<Value>(actual));
 }
 
@@ -700,6 +729,22 @@ Check to_check(std::string property, const Answer& answer) {
   if (!answer.extra.empty()) add("not wanted: " + spec::write_json(Value(answer.extra)));
   if (!answer.hint.empty()) add(answer.hint);
   return check;
+}
+
+Evidence to_evidence(const Answer& answer) {
+  Evidence out;
+  out.message = answer.message;
+  out.expected = spec::write_json(answer.expected);
+  out.actual = spec::write_json(answer.actual);
+  if (!answer.missing.empty()) out.missing = spec::write_json(Value(answer.missing));
+  if (!answer.extra.empty()) out.extra = spec::write_json(Value(answer.extra));
+  if (!answer.chain.empty()) {
+    out.chain = fmt::format("[{{\"{}\":{{}}}}]", answer.chain);
+    out.raw = spec::write_json(answer.raw);
+  }
+  out.problem = answer.goss.empty() ? answer.problem : answer.goss;
+  out.more = answer.hint;
+  return out;
 }
 
 std::string with_article(std::string_view kind) { return fmt::format("{} {}", kind == "integer" ? "an" : "a", kind); }

@@ -18,6 +18,7 @@ struct Text {
 /// There is nothing to compare, and that is known: no matcher passes. "no answer: connection refused".
 struct Nothing {
   std::string why;
+  std::string goss = {};  // the same in Goss's words, where it has an error for it
 };
 /// What was seen of an attribute: a value, a text, nothing, or why it cannot be told.
 using Actual = std::variant<spec::Value, Text, Nothing, Error>;
@@ -31,11 +32,17 @@ struct Answer {
   spec::List missing, extra;  // of lists: not found, and not wanted
   std::string problem;        // why the matcher could not be applied (a failure), or what is unknown
   std::string hint;           // the way out of it
+  std::string goss;           // the problem in Goss's words, where they are others
+  std::string chain;          // "to-numeric": what became of the value before it was compared; "" for nothing
+  spec::Value raw;            // that value
   bool failed_to_apply() const { return !problem.empty(); }
 };
 
 /// The check this answer is, for people: "exists is false, not true".
 Check to_check(std::string property, const Answer& answer);
+
+/// The same, part by part.
+Evidence to_evidence(const Answer& answer);
 
 /// How Go prints a value with %v; what string matchers compare.
 std::string text_of(const spec::Value& value);

@@ -43,7 +43,7 @@ Looked look(const Asked& asked, Context& context, const SystemView& view) {
     if (name == "exists")
       out.emplace_back(name, Value(found != nullptr));
     else if (found == nullptr)
-      out.emplace_back(name, Nothing{"nothing is mounted there"});
+      out.emplace_back(name, Nothing{"nothing is mounted there", "Mountpoint not found"});
     else if (name == "opts")
       out.emplace_back(name, list_value(found->options));
     else if (name == "vfs-opts")

@@ -36,6 +36,17 @@ struct Validation {
   int max_concurrent = 50;
 };
 
+/// "500ms", "1.5s", "1m30s": as Go writes durations.
+std::string go_duration(std::chrono::milliseconds time) {
+  const auto all = time.count();
+  if (all == 0) return "0s";
+  if (all < 1000) return fmt::format("{}ms", all);
+  std::string out;
+  if (all >= 3'600'000) out += fmt::format("{}h", all / 3'600'000);
+  if (all >= 60'000) out += fmt::format("{}m", all / 60'000 % 60);
+  return out + fmt::format("{}s", static_cast<double>(all % 60'000) / 1e3);
+}
+
 int goss_code(int code, const std::string& format) {
   if (code == exit_bad_input || code == exit_usage) return goss_bad_input;
   if (format == "structured") return goss_ok;
@@ -48,6 +59,7 @@ int validate(Options options, const Validation& how) {
   if (!sleep || !most) return refuse("a duration is written 500ms, 1.5s or 1m30s", {}, goss_failed);
   if (how.max_concurrent < 1)
     return refuse("--max-concurrent must be at least 1", "with none, no test would run", goss_failed);
+  options.at_once = static_cast<std::size_t>(how.max_concurrent);
   options.formats = {how.format == "json" ? "goss_json" : how.format};
   const auto outputs = parse_outputs(options.formats);
   if (!outputs) return refuse(outputs.error().text(), outputs.error().hint, goss_failed);
@@ -59,11 +71,12 @@ int validate(Options options, const Validation& how) {
     const int code = run_verb(options);
     if (!again || code == exit_ok || code == exit_bad_input || interrupted()) return goss_code(code, how.format);
     const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
-    if (elapsed + *sleep > *most)
-      return refuse(fmt::format("timeout of {} reached before tests entered a passing state", how.retry_timeout), {},
-                    goss_timeout);
-    fmt::print("Retrying in {} (elapsed/timeout time: {:.3f}s/{})\n\n\nAttempt #{}:\n", how.sleep,
-               static_cast<double>(elapsed.count()) / 1e3, how.retry_timeout, attempt + 1);
+    if (elapsed + *sleep > *most) {
+      fmt::print("Error: timeout of {} reached before tests entered a passing state\n", go_duration(*most));
+      return goss_timeout;
+    }
+    fmt::print("Retrying in {} (elapsed/timeout time: {:.3f}s/{})\n\n\nAttempt #{}:\n", go_duration(*sleep),
+               static_cast<double>(elapsed.count()) / 1e3, go_duration(*most), attempt + 1);
     (void)std::fflush(stdout);
     std::this_thread::sleep_for(*sleep);
   }
@@ -100,7 +113,7 @@ int goss_main(const std::vector<std::string>& words) {
   bool colour = false, no_colour = false, debug = false;
 
   CLI::App app("goss, by converge: validates this machine against gossfiles", "goss");
-  app.set_version_flag("-v,--version", std::string("goss version v0.4.10 (converge " CONVERGE_VERSION ")"));
+  app.set_version_flag("-v,--version", std::string("goss version v0.4.10"));
   app.require_subcommand(1);
   app.fallthrough();
   app.add_option("-g,--gossfile", gossfile, "the gossfile; '-': standard input")->envname("GOSS_FILE");
@@ -118,7 +131,7 @@ int goss_main(const std::vector<std::string>& words) {
   check->add_option("-s,--sleep", how.sleep, "between attempts")->envname("GOSS_SLEEP");
   check->add_option("-r,--retry-timeout", how.retry_timeout, "try again until it passes, this long")
       ->envname("GOSS_RETRY_TIMEOUT");
-  check->add_option("--max-concurrent", how.max_concurrent, "at least 1; how many run together is found by converge")
+  check->add_option("--max-concurrent", how.max_concurrent, "how many commands and requests may run together")
       ->envname("GOSS_MAX_CONCURRENT");
   CLI::App* show = app.add_subcommand("render", "show the gossfile with its includes, templates rendered")->alias("r");
   show->fallthrough();

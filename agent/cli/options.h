@@ -14,8 +14,9 @@ struct Options {
   std::string vars_inline;              // --vars-inline
   std::string package_manager;          // --package
   std::string inventory = "inventory";
-  std::string limit;       // a host pattern
-  std::string connection;  // "", "local", "ssh"
+  std::size_t at_once = 0;  // commands and requests of checks; 0: as many as suits this machine
+  std::string limit;        // a host pattern
+  std::string connection;   // "", "local", "ssh"
   std::string user;
   bool become = false, ask_become_password = false;
   std::string become_method;  // "", "sudo", "doas"

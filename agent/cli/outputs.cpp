@@ -82,11 +82,13 @@ Result<FormatOptions> parse_format_options(const std::string& words) {
       out.perfdata = true;
     else if (word == "sort")
       out.sort = true;
+    else if (word == "exclude_raw")
+      out.exclude_raw = true;
     else if (!word.empty())
       return Error{Errc::invalid,
                    fmt::format("there is no format option '{}'", printable(word)),
                    {},
-                   "say perfdata, pretty, sort or verbose"};
+                   "say exclude_raw, perfdata, pretty, sort or verbose"};
   }
   return out;
 }

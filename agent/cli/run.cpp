@@ -115,7 +115,7 @@ int run_verb(const Options& options) {
 
   const auto root = root_of(options);
   if (!root) return complain(root.error(), exit_usage);
-  auto opened = open_system(*root);
+  auto opened = open_system(*root, options.at_once);
   if (!opened) return complain(opened.error(), exit_failed);
   Log log(log_level_of(options));
   TracingSystem traced(**opened, [&log](const std::string& line) { log.debug(line); });

@@ -82,13 +82,17 @@ std::string range(std::size_t start, std::size_t length) {
 }  // namespace
 
 std::string unified_diff(std::string_view before, std::string_view after, std::string_view label) {
+  return unified_diff(before, after, label, label, 3);
+}
+
+std::string unified_diff(std::string_view before, std::string_view after, std::string_view label,
+                         std::string_view other_label, std::size_t context) {
   if (before == after) return {};
   const Lines a = split_lines(before), b = split_lines(after);
-  std::string out = fmt::format("--- {0}\n+++ {0}\n", printable(label));
+  std::string out = fmt::format("--- {}\n+++ {}\n", printable(label), printable(other_label));
   if (a.size() > max_lines || b.size() > max_lines)
     return out + fmt::format("  {} lines become {} lines\n", a.size(), b.size());
   const std::vector<Edit> edits = edits_between(a, b);
-  constexpr std::size_t context = 3;
 
   for (std::size_t i = 0; i < edits.size();) {
     if (edits[i].kind == ' ') {

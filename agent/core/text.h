@@ -31,9 +31,12 @@ bool is_utf8(std::string_view text);
 /// become \xNN (domain: text from a host is hostile).
 std::string printable(std::string_view text, bool keep_layout = false);
 
-/// A unified diff (three lines of context) from `before` to `after`, headed by "--- label" and "+++ label". Empty if
-/// equal. More than 4000 lines on either side: a sentence with both sizes instead.
+/// A unified diff from `before` to `after`, headed by "--- label" and "+++ label". Empty if equal. More than 4000 lines
+/// on either side: a sentence with both sizes instead.
 std::string unified_diff(std::string_view before, std::string_view after, std::string_view label);
+/// The same with a label for each side, and `context` lines around a difference.
+std::string unified_diff(std::string_view before, std::string_view after, std::string_view label,
+                         std::string_view other_label, std::size_t context);
 
 /// Decimal digits only, no sign, no blanks; false on overflow or anything else (std::from_chars over all of `text`).
 bool parse_number(std::string_view text, std::uint64_t& out);

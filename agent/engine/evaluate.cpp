@@ -42,6 +42,7 @@ Step begin(const Declared& declared) {
   Step step;
   step.id = id_of(declared.resource);
   step.at = declared.from.at.text();
+  if (const auto* assertion = std::get_if<checks::Assertion>(&declared.resource)) step.meta = meta_of(*assertion);
   return step;
 }
 

@@ -24,6 +24,7 @@ struct Step {
   Checks checks;  // of the look that decided; after a change, those that were not passing before it
   std::optional<Error> error;
   std::string note;  // why skipped or blocked; what is to be done by a person
+  std::string meta;  // of an assertion: what its author noted of it, as JSON
   std::string diff;  // unified, only when asked for; never of anything sensitive
   std::chrono::microseconds took{0};
 };

@@ -1,6 +1,8 @@
 // Goss's words for people: each check, or a mark for each; then what failed or was left out, and the count.
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 #include "core/text.h"
 #include "report/formats.h"
 
@@ -9,57 +11,56 @@ namespace {
 
 using Kind = TestResult::Kind;
 
-std::string title_of(const TestResult& test) {
-  return test.title.empty() ? "" : fmt::format("Title: {}\n", printable(test.title));
+/// "Title: x\nMeta:\n    owner: me\n"
+std::string header(const TestResult& test) {
+  std::string out = test.title.empty() ? "" : fmt::format("Title: {}\n", printable(test.title));
+  if (test.meta.empty()) return out;
+  const auto meta = nlohmann::json::parse(test.meta, nullptr, false);
+  if (!meta.is_object()) return out + fmt::format("Meta: {}\n", printable(test.meta));
+  out += "Meta:\n";
+  for (const auto& [key, value] : meta.items())
+    out += fmt::format("    {}: {}\n", printable(key),
+                       printable(value.is_string() ? value.get<std::string>() : value.dump()));
+  return out;
 }
 
-std::string failures_and_summary(const Results& results) {
+/// Results of one resource stand together, under one header.
+bool same_resource(const TestResult& a, const TestResult& b) {
+  return a.host == b.host && a.type == b.type && a.id == b.id;
+}
+
+std::string failures_and_summary(const Results& results, const FormatOptions& options) {
   std::string out;
+  const TestResult* last = nullptr;
   for (const TestResult& test : results.tests) {
     if (test.kind == Kind::pass) continue;
     if (out.empty()) out = "Failures/Skipped:\n\n";
-    out += title_of(test) + printable(test.name()) + ":";
-    if (test.kind == Kind::fail && !test.property.empty()) {
-      out += fmt::format("\nExpected\n    {}\nto be\n    {}\n", printable(test.actual), printable(test.expected));
-      if (!test.detail.empty()) out += printable(test.detail) + "\n";
-    } else {
-      out += " " + printable(test.sentence()) + "\n";
-    }
-    out += "\n";
+    if (last == nullptr || !same_resource(*last, test)) out += (last == nullptr ? "" : "\n") + header(test);
+    out += test.paragraph(!options.exclude_raw) + "\n";
+    last = &test;
   }
+  if (last != nullptr) out += "\n";
   out += fmt::format("Total Duration: {}\n{}\n", in_seconds(results.took), results.summary());
   if (const std::size_t unknown = results.count(Kind::unknown); unknown > 0)
     out += fmt::format("Of those that failed, {} could not be determined\n", unknown);
   return out;
 }
 
-char mark(Kind kind) {
-  switch (kind) {
-    case Kind::pass:
-      return '.';
-    case Kind::skip:
-      return 'S';
-    case Kind::unknown:
-      return '?';
-    case Kind::fail:
-      break;
-  }
-  return 'F';
-}
-
 }  // namespace
 
-std::string write_documentation(const Results& results, const FormatOptions& /*options*/) {
+std::string write_documentation(const Results& results, const FormatOptions& options) {
   std::string out;
-  for (const TestResult& test : results.tests)
-    out += fmt::format("{}{}: {}\n", title_of(test), printable(test.name()), printable(test.sentence()));
-  return out + "\n\n" + failures_and_summary(results);
+  const TestResult* last = nullptr;
+  for (const TestResult& test : results.tests) {
+    if (last == nullptr || !same_resource(*last, test)) out += header(test);
+    out += test.paragraph(!options.exclude_raw) + "\n";
+    last = &test;
+  }
+  return out + "\n\n" + failures_and_summary(results, options);
 }
 
-std::string write_rspecish(const Results& results, const FormatOptions& /*options*/) {
-  std::string out;
-  for (const TestResult& test : results.tests) out += mark(test.kind);
-  return out + "\n\n" + failures_and_summary(results);
+std::string write_rspecish(const Results& results, const FormatOptions& options) {
+  return results.marks + "\n\n" + failures_and_summary(results, options);
 }
 
 }  // namespace converge

@@ -10,10 +10,31 @@ namespace {
 
 using Json = nlohmann::json;  // sorts its keys
 
-/// "true" and "12" as what they are, everything else as text.
-Json value_of(const std::string& text) {
-  Json value = Json::parse(text, nullptr, false);
-  return value.is_discarded() || value.is_object() ? Json(text) : value;
+/// What a evidence holds as JSON; null for nothing.
+Json value_of(const std::string& json) {
+  Json value = Json::parse(json, nullptr, false);
+  return value.is_discarded() ? Json(nullptr) : value;
+}
+
+Json matcher_result(const TestResult& test) {
+  const Evidence none{.message = "to be", .expected = Json(test.expected).dump(), .actual = Json(test.actual).dump()};
+  const Evidence nothing;
+  const Evidence& found = test.kind == TestResult::Kind::skip ? nothing
+                          : test.evidence != nullptr          ? *test.evidence
+                                                              : none;
+  return {{"actual", value_of(found.actual)},
+          {"expected", value_of(found.expected)},
+          {"extra-elements", value_of(found.extra)},
+          {"found-elements", nullptr},
+          {"message", found.message},
+          {"missing-elements", value_of(found.missing)},
+          {"transform-chain", value_of(found.chain)},
+          {"untransformed-value", value_of(found.raw)}};
+}
+
+std::string problem_of(const TestResult& test) {
+  if (test.evidence != nullptr) return test.evidence->problem;
+  return test.kind == TestResult::Kind::unknown ? test.detail : "";
 }
 
 std::string moment(Timestamp time) {
@@ -25,21 +46,13 @@ std::string moment(Timestamp time) {
 Json json_of(const TestResult& test, Timestamp begun) {
   using Kind = TestResult::Kind;
   const bool skipped = test.kind == Kind::skip;
-  const std::string line = test.name() + ": " + test.sentence();
+  const std::string problem = problem_of(test);
   Json out = {{"duration", test.took.count() * 1000},
               {"start-time", moment(begun)},
               {"end-time", moment({begun.micros + test.took.count()})},
-              {"err", test.kind == Kind::unknown ? Json(test.detail) : Json(nullptr)},
-              {"matcher-result",
-               {{"actual", skipped ? Json(nullptr) : value_of(test.actual)},
-                {"expected", skipped ? Json(nullptr) : value_of(test.expected)},
-                {"extra-elements", nullptr},
-                {"found-elements", nullptr},
-                {"message", skipped ? "" : "to be"},
-                {"missing-elements", nullptr},
-                {"transform-chain", nullptr},
-                {"untransformed-value", nullptr}}},
-              {"meta", nullptr},
+              {"err", problem.empty() ? Json(nullptr) : Json(problem)},
+              {"matcher-result", matcher_result(test)},
+              {"meta", value_of(test.meta)},
               {"property", test.property},
               {"resource-id", test.id},
               {"resource-type", test.type},
@@ -48,10 +61,12 @@ Json json_of(const TestResult& test, Timestamp begun) {
                                                  : 1},
               {"skipped", skipped},
               {"successful", test.kind == Kind::pass || skipped},
-              {"summary-line", line},
-              {"summary-line-compact", line},
+              {"summary-line", test.paragraph()},
+              {"summary-line-compact", test.name() + ": " + test.sentence()},
               {"title", test.title}};
   if (!test.host.empty()) out["host"] = test.host;
+  if (!test.at.empty())
+    out["at"] = test.evidence != nullptr && !test.evidence->at.empty() ? test.evidence->at : test.at;
   return out;
 }
 
@@ -66,7 +81,7 @@ Json json_of(const Results& results) {
           {"summary",
            {{"failed-count", results.failed()},
             {"skipped-count", results.count(TestResult::Kind::skip)},
-            {"test-count", results.tests.size()},
+            {"test-count", results.count()},
             {"total-duration", results.took.count() * 1000},
             {"summary-line", fmt::format("{}, Duration: {}", results.summary(), in_seconds(results.took))}}}};
 }

@@ -23,7 +23,7 @@ std::string write_nagios(const Results& results, const FormatOptions& options) {
   std::string out = fmt::format("GOSS {} - {}, Duration: {}", results.passed() ? "OK" : "CRITICAL", results.summary(),
                                 in_seconds(results.took));
   if (options.perfdata)
-    out += fmt::format("|total={} failed={} skipped={} duration={}", results.tests.size(), results.failed(), skipped,
+    out += fmt::format("|total={} failed={} skipped={} duration={}", results.count(), results.failed(), skipped,
                        in_seconds(results.took));
   out += "\n";
   if (!options.verbose) return out;

@@ -55,7 +55,8 @@ std::string write_prometheus(const Results& results, const FormatOptions& option
     sum.took += test.took;
   }
   const std::string_view whole = results.passed() ? "pass" : "fail";
-  std::string out = head("goss_tests_outcomes_duration_milliseconds", "The duration of tests from this run.");
+  std::string out = head("goss_tests_outcomes_duration_milliseconds",
+                         "The duration of tests from this run. Note; tests run concurrently.");
   for (const auto& [labels, sum] : sums)
     out += fmt::format("goss_tests_outcomes_duration_milliseconds{{{}}} {}\n", labels, sum.took.count() / 1000);
   out += head("goss_tests_outcomes_total", "The number of test-outcomes from this run.");

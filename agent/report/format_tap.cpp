@@ -7,11 +7,14 @@
 namespace converge {
 namespace {
 
-/// '#' begins a directive: "# SKIP" from a host would make a failure a skip.
+/// '#' begins a directive: "# SKIP" from a host would make a failure a skip. A backslash before it would take ours
+/// away.
 std::string escaped(const std::string& text) {
   std::string out;
+  std::size_t backslashes = 0;  // in a row, right before this place
   for (const char c : printable(text)) {
-    if (c == '#' || c == '\\') out += '\\';
+    if (c == '#') out.append(backslashes + 1, '\\');
+    backslashes = c == '\\' ? backslashes + 1 : 0;
     out += c;
   }
   return out;

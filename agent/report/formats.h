@@ -23,25 +23,32 @@ struct TestResult {
   std::string title;               // "" unless it was given one
   Kind kind = Kind::unknown;
   std::string expected, actual, detail;
-  std::string at;  // "goss.yaml:3:5"
+  std::shared_ptr<const Evidence> evidence;  // null for what is no assertion
+  std::string meta;                          // JSON, or ""
+  std::string at;                            // "goss.yaml:3:5"
   std::chrono::microseconds took{0};
 
   /// "File: /etc/fstab: exists", after the host and a colon if there are several.
   std::string name() const;
-  /// "matches expectation: true", "is false, not true", "skipped", "unknown: permission denied": one line, as the host
-  /// said it.
-  std::string sentence() const;
+  /// In Goss's words, after the name: "matches expectation: true", "Expected false to equal true", "skipped", "Error
+  /// Mountpoint not found", "Unknown permission denied". One line; texts of the host are JSON, or as it said them.
+  std::string sentence(bool with_raw = true) const;
+  /// The same on lines of its own, as Goss tells people; no line end at its end. Safe for a terminal.
+  std::string paragraph(bool with_raw = true) const;
 };
 
 struct Results {
-  std::vector<TestResult> tests;
+  std::vector<TestResult> tests;  // of a format that does not ask for them, without those that passed
+  std::string marks;              // for all of them in their order: ".FS?"
   Timestamp begun;
   std::chrono::microseconds took{0};
 
+  void add(TestResult test, bool keep_passes);
+  std::size_t count() const { return marks.size(); }
   std::size_t count(TestResult::Kind kind) const;
   /// Those that failed and those that could not be told: where there are only two words, not knowing is no pass.
   std::size_t failed() const { return count(TestResult::Kind::fail) + count(TestResult::Kind::unknown); }
-  bool passed() const { return failed() == 0 && !tests.empty(); }
+  bool passed() const { return failed() == 0 && count() > 0; }
   /// "Count: 3, Failed: 1, Skipped: 1"
   std::string summary() const;
 };
@@ -50,12 +57,13 @@ struct Results {
 std::vector<TestResult> results_of(const std::string& host, const Step& step);
 
 struct FormatOptions {
-  bool pretty = false, verbose = false, perfdata = false, sort = false;
+  bool pretty = false, verbose = false, perfdata = false, sort = false, exclude_raw = false;
 };
 
 struct Format {
   std::string_view name, summary;
   std::string (*write)(const Results&, const FormatOptions&);
+  bool passes = true;  // it tells of those that passed too, not only how many
 };
 /// All of them, by name.
 std::span<const Format> formats();

@@ -50,6 +50,25 @@ class Members {
   bool ok_;
 };
 
+using Part = std::string Evidence::*;
+constexpr std::array<std::pair<const char*, Part>, 10> parts_of_evidence{{{"message", &Evidence::message},
+                                                                          {"expected", &Evidence::expected},
+                                                                          {"actual", &Evidence::actual},
+                                                                          {"missing", &Evidence::missing},
+                                                                          {"extra", &Evidence::extra},
+                                                                          {"chain", &Evidence::chain},
+                                                                          {"raw", &Evidence::raw},
+                                                                          {"problem", &Evidence::problem},
+                                                                          {"more", &Evidence::more},
+                                                                          {"at", &Evidence::at}}};
+
+Json to_json(const std::shared_ptr<const Evidence>& evidence) {
+  if (evidence == nullptr) return nullptr;
+  Json out;
+  for (const auto& [name, part] : parts_of_evidence) out[name] = or_null(*evidence.*part);
+  return out;
+}
+
 std::optional<Checks> checks_from(const Json* json) {
   if (json == nullptr || !json->is_array()) return std::nullopt;
   Checks out;
@@ -61,7 +80,15 @@ std::optional<Checks> checks_from(const Json* json) {
                 .detail = members.text("detail")};
     const std::string verdict = members.text("verdict");
     const auto row = std::find_if(verdicts.begin(), verdicts.end(), [&](const auto& r) { return verdict == r.second; });
+    const Json* evidence = members.at("evidence");
     if (!members.ok() || row == verdicts.end()) return std::nullopt;
+    if (!evidence->is_null()) {
+      Members parts(*evidence);
+      Evidence found;
+      for (const auto& [name, part] : parts_of_evidence) found.*part = parts.text(name);
+      if (!parts.ok()) return std::nullopt;
+      check.evidence = std::make_shared<const Evidence>(std::move(found));
+    }
     check.verdict = row->first;
     out.push_back(std::move(check));
   }
@@ -94,7 +121,8 @@ Json to_json(const Step& step) {
                       {"expected", check.expected},
                       {"actual", check.actual},
                       {"verdict", name_of(check.verdict)},
-                      {"detail", or_null(check.detail)}});
+                      {"detail", or_null(check.detail)},
+                      {"evidence", to_json(check.evidence)}});
   return {{"item", step.item},
           {"id", step.id},
           {"at", step.at},
@@ -102,6 +130,7 @@ Json to_json(const Step& step) {
           {"checks", std::move(checks)},
           {"error", to_json(step.error)},
           {"note", or_null(step.note)},
+          {"meta", or_null(step.meta)},
           {"diff", or_null(step.diff)},
           {"micros", step.took.count()}};
 }
@@ -138,6 +167,7 @@ std::optional<Step> step_from(const Json& json) {
   const auto outcome = outcome_from(members.text("outcome"));
   auto checks = checks_from(members.at("checks"));
   step.note = members.text("note");
+  step.meta = members.text("meta");
   step.diff = members.text("diff");
   step.took = std::chrono::microseconds(members.number("micros"));
   const Json* error = members.at("error");

@@ -112,13 +112,15 @@ Result<std::vector<Listener>> PosixSystem::tcp_listeners() const {
 }
 
 void PosixSystem::together(const std::vector<std::function<void()>>& jobs) const {
-  if (jobs.size() < 2) return SystemView::together(jobs);
+  // Requests only wait: as many as Goss has of them, unless fewer are wanted.
+  const std::size_t at_once = at_once_wanted_ == 0 ? max_together : std::min(at_once_wanted_, max_together);
+  if (jobs.size() < 2 || at_once < 2) return SystemView::together(jobs);
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
     for (std::size_t i = next++; i < jobs.size(); i = next++) jobs[i]();
   };
   std::vector<std::jthread> workers;
-  for (std::size_t i = 1; i < std::min(jobs.size(), max_together); ++i) workers.emplace_back(work);
+  for (std::size_t i = 1; i < std::min(jobs.size(), at_once); ++i) workers.emplace_back(work);
   work();
 }
 

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <time.h>
+#include <algorithm>
+#include <thread>
 
 #include <cerrno>
 
@@ -23,17 +25,21 @@ std::string run_id_now() {
 
 }  // namespace
 
-PosixSystem::PosixSystem(Fd root, AbsPath root_path)
+PosixSystem::PosixSystem(Fd root, AbsPath root_path, std::size_t at_once)
     : resolver_(std::move(root)),
       root_path_(std::move(root_path)),
       live_(root_path_.str() == "/"),
       privileged_(::geteuid() == 0),
-      run_id_(run_id_now()) {}
+      run_id_(run_id_now()),
+      at_once_wanted_(at_once),
+      // Goss's own measure, and no fewer than one waits for on a small machine.
+      at_once_(at_once != 0 ? at_once : std::clamp<std::size_t>(5 * std::thread::hardware_concurrency(), 8, 50)),
+      memory_(at_once_) {}
 
-Result<std::unique_ptr<System>> open_system(const AbsPath& root) {
+Result<std::unique_ptr<System>> open_system(const AbsPath& root, std::size_t at_once) {
   Fd fd(::open(root.str().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return os_error(errno, fmt::format("open the root {}", show(root)));
-  return std::unique_ptr<System>(std::make_unique<PosixSystem>(std::move(fd), root));
+  return std::unique_ptr<System>(std::make_unique<PosixSystem>(std::move(fd), root, at_once));
 }
 
 int PosixSystem::open_raw(const Place& place, int flags) const {

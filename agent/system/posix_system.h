@@ -23,7 +23,7 @@ namespace converge {
 /// kernel or services behind it answers Errc::unsupported.
 class PosixSystem final : public System {
  public:
-  PosixSystem(Fd root, AbsPath root_path);
+  PosixSystem(Fd root, AbsPath root_path, std::size_t at_once = 0);
 
   Result<PathState> look(const Place& place) const override;
   Result<Seen> read(const Place& place, Bytes limit) const override;
@@ -78,7 +78,8 @@ class PosixSystem final : public System {
   /// What expect() has asked ahead; forgotten at the next change.
   struct Memory {
     std::list<Asked> asked;  // a job refers to its command
-    Jobs jobs{8};
+    Jobs jobs;
+    explicit Memory(std::size_t at_once) : jobs(at_once) {}
     std::map<std::string, Result<UnitProperties>, std::less<>> units;
   };
 
@@ -101,17 +102,20 @@ class PosixSystem final : public System {
   /// Keeps what is at `place` now, if that is a file and this run has not kept it yet.
   Status keep_backup(const Place& place);
   Result<Fd> make_path(const AbsPath& directory);
-  void forget() const { memory_ = {}; }
+  void forget() const { memory_ = Memory(at_once_); }
 
   Resolver resolver_;
   AbsPath root_path_;
   bool live_;
-  bool privileged_;     // effective uid 0: owners are managed, users can be taken on
-  std::string run_id_;  // names this run's backups
+  bool privileged_;             // effective uid 0: owners are managed, users can be taken on
+  std::string run_id_;          // names this run's backups
+  std::size_t at_once_wanted_;  // 0: whatever suits
+  std::size_t at_once_;         // queries
   mutable Memory memory_;
 };
 
 /// Opens `root` once; "/" is this machine. Errc::not_found or Errc::permission if it is no directory we may enter.
-Result<std::unique_ptr<System>> open_system(const AbsPath& root);
+/// `at_once`: how many queries and requests may run together; 0: as many as suits this machine.
+Result<std::unique_ptr<System>> open_system(const AbsPath& root, std::size_t at_once = 0);
 
 }  // namespace converge

@@ -58,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
 const std::vector<std::string> fuzz_seeds = {
     R"({"type":"hello","protocol":1,"version":"0.1.0","privileged":true,"now":5,"facts":["m",null,[["a",null,["l",null,[["i",null,1],["d",null,0.5],["x",null,"/w=="],["S",null,"q"],["b",null,true],["n",null,null]]]]]],"left":null})",
-    R"({"type":"step","step":{"item":"file","id":"file:/x","at":"a:1:2","outcome":"changed","checks":[{"property":"mode","expected":"0644","actual":"0600","verdict":"fail","detail":null}],"error":{"message":"m","hint":null},"note":null,"diff":"+x\n","micros":12}})",
+    R"({"type":"step","step":{"item":"file","id":"file:/x","at":"a:1:2","outcome":"changed","checks":[{"property":"mode","expected":"0644","actual":"0600","verdict":"fail","detail":null,"evidence":null}],"error":{"message":"m","hint":null},"note":null,"meta":null,"diff":"+x\n","micros":12}})",
     R"({"type":"end","counts":{"in_sync":1,"skipped":0,"changed":0,"out_of_sync":0,"blocked":0,"unknown":0,"failed":0},"interrupted":false})",
     R"({"type":"refused","why":"input","message":"","hint":"","mistakes":[{"source":"a","line":1,"column":2,"message":"m","hint":""}]})",
     R"({"type":"items","sources":["a.yaml"],"items":[{"spec":"s","module":"file","name":"n","at":[0,1,2],"parameters":["m",[0,1,1],[["k",[0,2,3],["s",null,"v"]]]],"tags":["t"],"needs":[],"skipped":""}]})",
