@@ -6,6 +6,7 @@
 #include <array>
 
 #include "cli/outputs.h"
+#include "cli/record.h"
 #include "cli/verbs.h"
 #include "remote/agent.h"
 
@@ -109,9 +110,10 @@ void add_format(CLI::App& app, Options& o) {
 }
 
 void add_history(CLI::App& app, Options& o) {
-  app.add_option("--history", o.history,
-                 "the file that remembers runs; none: nothing is remembered\n"
-                 "(default: /var/lib/converge/history.db for root, else below ~/.local/state/converge)")
+  app.add_option(
+         "--history", o.history,
+         "the file that remembers runs; none: nothing is remembered\n"
+         "(default: CONVERGE_HISTORY, or /var/lib/converge/history.db for root, or below\n~/.local/state/converge)")
       ->type_name("FILE");
 }
 
@@ -301,7 +303,7 @@ int main_of(int argc, char** argv) {
 
   if (words.empty()) words = {"--help"};
   // A node's side of a run: no verb for people.
-  if (words.size() == 2 && words[0] == "agent") return remote::serve_agent(words[1]);
+  if (words.size() == 2 && words[0] == "agent") return remote::serve_agent(words[1], past_runs);
   if (words.size() == 3 && words[0] == "agent-install") return remote::install_agent(words[1], words[2]);
   if (name == "goss") return goss_main(words);
   if (name == "verify") words.insert(words.begin(), "verify");  // a link of that name is the verb

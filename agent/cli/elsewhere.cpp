@@ -16,7 +16,6 @@
 #include <mutex>
 
 #include "cli/interrupt.h"
-#include "cli/record.h"
 #include "core/text.h"
 #include "remote/agent.h"
 #include "remote/fleet.h"
@@ -62,14 +61,17 @@ void complain(Diagnostics& diagnostics, SourcePos at, std::string message, std::
   diagnostics.push_back({at, std::move(message), std::move(hint), Severity::error});
 }
 
+std::int64_t now_micros() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
 std::string who_and_where() {
   struct utsname here = {};
   (void)uname(&here);
   const char* user = std::getenv("SUDO_USER");
   if (user == nullptr) user = std::getenv("USER");
-  const Timestamp now{
-      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count()};
+  const Timestamp now{now_micros()};
   return fmt::format("the run of {} from {} (pid {}, since {})", user == nullptr ? "root" : user, here.nodename,
                      getpid(), now.text());
 }
@@ -83,16 +85,13 @@ std::string one_line(const remote::LeftRun& left) {
 /// The run of one fleet: what its listeners share.
 class Fleet {
  public:
-  Fleet(const Options& options, Verb verb, Loaded& loaded, const std::vector<std::string>& hosts,
-        const Secret* password, const std::string& run, Reporter& reporter)
+  Fleet(const Options& options, Loaded& loaded, const FleetOrder& order, Reporter& reporter)
       : options_(options),
-        verb_(verb),
+        order_(order),
+        hosts_(order.hosts),
         loaded_(loaded),
-        hosts_(hosts),
-        password_(password),
         reporter_(reporter),
         transport_(remote::ssh_transport(ssh_settings())),
-        id_(run),
         by_(who_and_where()) {
     image_ = remote::own_image();
     limits_.connect = std::chrono::seconds(options.connect_timeout);
@@ -128,14 +127,20 @@ class Fleet {
       order.target = std::move(reach.target);
       order.become = reach.become;
     }
-    order.password = password_;
-    order.run = {.run = id_,
-                 .by = by_,
-                 .verb = verb_,
-                 .diff = options_.diff,
-                 .all = options_.verbose > 0 || options_.format == "json" || !options_.formats.empty() ||
-                        !history_file(options_).empty(),
-                 .wait = options_.wait};
+    order.password = order_.password;
+    order.run = {
+        .run = order_.run,
+        .by = by_,
+        .verb = order_.verb,
+        .diff = options_.diff,
+        .all = options_.verbose > 0 || options_.format == "json" || !options_.formats.empty() || order_.remember,
+        .wait = options_.wait};
+    if (order_.remember) {
+      const auto looked = order_.looked.find(host);
+      const std::int64_t now = now_micros();
+      order.run.since = std::chrono::microseconds(looked == order_.looked.end() ? now : now - looked->second.micros);
+      order.run.host = host;
+    }
     order.items = [&](const spec::Value& facts) -> Result<std::vector<spec::Item>> {
       const std::lock_guard lock(loading_);
       Diagnostics found;
@@ -157,6 +162,8 @@ class Fleet {
     }
     if (const auto* step = std::get_if<Step>(&news)) reporter_.step(host, *step);
     if (const auto* left = std::get_if<remote::LeftRun>(&news)) reporter_.note(host, one_line(*left));
+    if (const auto* evidence = std::get_if<Evidence>(&news)) reporter_.evidence(host, *evidence);
+    if (const auto* past = std::get_if<PastRun>(&news)) reporter_.past(host, *past);
   }
 
   bool ended(const std::string& host, const HostEnd& end) {
@@ -165,7 +172,7 @@ class Fleet {
                                        end.ahead.count() > 0 ? "ahead of" : "behind"));
     if (end.tally) {
       reporter_.host_ends(host, *end.tally, end.took);
-      const int code = exit_code(verb_, *end.tally);
+      const int code = exit_code(order_.verb, *end.tally);
       out_.code = worse(out_.code, code);
       const bool good = code == exit_ok || code == exit_differences;
       if (!good) out_.failed.push_back(host);
@@ -195,13 +202,12 @@ class Fleet {
   }
 
   const Options& options_;
-  Verb verb_;
-  Loaded& loaded_;
+  const FleetOrder& order_;
   const std::vector<std::string>& hosts_;
-  const Secret* password_;
+  Loaded& loaded_;
   Reporter& reporter_;
   std::unique_ptr<remote::Transport> transport_;
-  std::string id_, by_;
+  std::string by_;
   remote::AgentImage image_;
   remote::Limits limits_;
   std::mutex loading_;  // specs are evaluated by one thread at a time
@@ -330,9 +336,8 @@ std::vector<std::string> check_elsewhere(const Options& options, Loaded& loaded,
   return out;
 }
 
-FleetRun run_elsewhere(const Options& options, Verb verb, Loaded& loaded, const std::vector<std::string>& hosts,
-                       const Secret* password, const std::string& run, Reporter& reporter) {
-  return Fleet(options, verb, loaded, hosts, password, run, reporter).run();
+FleetRun run_elsewhere(const Options& options, Loaded& loaded, const FleetOrder& order, Reporter& reporter) {
+  return Fleet(options, loaded, order, reporter).run();
 }
 
 }  // namespace converge::cli

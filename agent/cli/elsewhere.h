@@ -1,5 +1,6 @@
 // Hosts that are not this machine: how each is reached, what it should be, and the run over all of them.
 #pragma once
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,13 +27,22 @@ remote::SshSettings ssh_settings();
 std::vector<std::string> check_elsewhere(const Options& options, Loaded& loaded, std::vector<std::string> hosts,
                                          Facts& here, Diagnostics& diagnostics);
 
+/// What is to be done on other hosts.
+struct FleetOrder {
+  Verb verb = Verb::plan;
+  std::vector<std::string> hosts;
+  const Secret* password = nullptr;         // -K has been asked for, or null
+  std::string run;                          // its uid
+  std::map<std::string, Timestamp> looked;  // when hosts were looked at last, by what is remembered
+  bool remember = false;                    // so that hosts tell what they know besides
+};
+
 struct FleetRun {
   int code = exit_ok;               // the worst host's
   std::vector<std::string> failed;  // what @failed will be
 };
-/// Runs on all `hosts`, as the run called `run`. -K has been asked for: `password`, or null.
-FleetRun run_elsewhere(const Options& options, Verb verb, Loaded& loaded, const std::vector<std::string>& hosts,
-                       const Secret* password, const std::string& run, Reporter& reporter);
+/// Runs on all of the order's hosts.
+FleetRun run_elsewhere(const Options& options, Loaded& loaded, const FleetOrder& order, Reporter& reporter);
 
 /// Asks a question on the terminal without showing the answer; nullopt without a terminal.
 std::optional<Secret> ask_secret(const std::string& question);

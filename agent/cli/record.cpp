@@ -152,6 +152,36 @@ class Recorder final : public Reporter {
     next_.host_failed(host, why, error);
   }
 
+  void evidence(const std::string& host, const Evidence& evidence) override { evidence_[host].push_back(evidence); }
+
+  /// A run of the host's own comes between the look before and this one, and is remembered as it would have been.
+  void past(const std::string& host, const PastRun& run) override {
+    if (!ready()) return;
+    const auto known = history_->run(run.uid);
+    if (known || known.error().code != Errc::not_found) return;
+    const Timestamp here = now(), began{here.micros - run.began_ago.count()},
+                    ended{here.micros - run.ended_ago.count()};
+    history::RunStart start{.uid = run.uid,
+                            .verb = run.verb,
+                            .began = began,
+                            .who = run.who,
+                            .from = run.from,
+                            .revision = run.revision,
+                            .sources = run.sources,
+                            .words = run.words,
+                            .version = run.version,
+                            .root = "/",
+                            .boot = boot_,
+                            .pid = getpid()};
+    const auto id = history_->begin(start, [](const std::string&, std::int64_t) { return true; });
+    if (!id) return warn(id.error());
+    history::HostRecord record{.host = host, .tally = run.tally, .ended = ended, .took = run.took};
+    record.steps = run.steps;
+    record.whole = run.whole;
+    if (const auto done = history_->record(*id, record); !done) return warn(done.error());
+    if (const auto done = history_->end(*id, ended, run.exit, false); !done) warn(done.error());
+  }
+
   void run_ends(int exit_code, std::chrono::microseconds took) override {
     if (ready()) {
       const Timestamp before{now().micros - kept_days * 86'400'000'000};
@@ -204,17 +234,28 @@ class Recorder final : public Reporter {
   }
 
   void find_witnesses(const std::string& host, Compared& found) {
+    const std::vector<Evidence> told = std::move(evidence_[host]);
+    const auto attach = [&](Finding& finding) {
+      for (const Evidence& evidence : told)
+        if (evidence.is_about(finding)) keep_suspects(finding, evidence.suspects);
+    };
+    for (Finding& each : found.fresh) attach(each);
+    for (Finding& each : found.old)  // found first by a run of the host's own, of which only now is heard
+      if (each.suspects.empty()) attach(each);
     if (!about_.local.contains(host)) return;
     std::map<Timestamp, Witnesses> of;  // by when it was in sync last
     for (Finding& each : found.fresh) {
       if (!each.in_sync_until) continue;
       auto it = of.try_emplace(*each.in_sync_until, about_.view, *each.in_sync_until, each.began).first;
-      auto suspects = it->second.of(each);
-      if (suspects.empty()) continue;
-      std::move(suspects.begin(), suspects.end(), std::back_inserter(each.suspects));
-      if (each.id != 0 && history_ != nullptr)
-        if (auto kept = history_->suspect(each.id, each.suspects); !kept) warn(kept.error());
+      keep_suspects(each, it->second.of(each));
     }
+  }
+
+  void keep_suspects(Finding& finding, const std::vector<Suspect>& suspects) {
+    if (suspects.empty() || !finding.in_sync_until) return;
+    finding.suspects.insert(finding.suspects.end(), suspects.begin(), suspects.end());
+    if (finding.id == 0 || history_ == nullptr) return;
+    if (auto kept = history_->suspect(finding.id, finding.suspects); !kept) warn(kept.error());
   }
 
   void warn(const Error& error) {
@@ -229,8 +270,9 @@ class Recorder final : public Reporter {
   Reporter& next_;
   const std::string boot_;
   bool whole_ = false, warned_ = false;
-  bool eventful_ = false;                           // something was changed, or is not as it should be
-  std::map<std::string, std::vector<Step>> steps_;  // of hosts that have not ended
+  bool eventful_ = false;                                  // something was changed, or is not as it should be
+  std::map<std::string, std::vector<Step>> steps_;         // of hosts that have not ended
+  std::map<std::string, std::vector<Evidence>> evidence_;  // of those
   std::unique_ptr<history::History> history_;
   std::optional<std::int64_t> run_;
   std::future<Opened> opening_;  // last: it uses the others
@@ -239,7 +281,9 @@ class Recorder final : public Reporter {
 }  // namespace
 
 std::string history_file(const Options& options) {
-  if (!options.history.empty()) return options.history == "none" ? "" : options.history;
+  const auto said = [](const std::string& file) { return file == "none" ? "" : file; };
+  if (!options.history.empty()) return said(options.history);
+  if (const std::string file = or_nothing(std::getenv("CONVERGE_HISTORY")); !file.empty()) return said(file);
   if (options.root != "/") return {};
   if (geteuid() == 0) return "/var/lib/converge/history.db";
   const std::string state = or_nothing(std::getenv("XDG_STATE_HOME"));
@@ -266,6 +310,55 @@ Result<std::unique_ptr<history::History>> open_history(const Options& options, h
     if (fd >= 0) (void)close(fd);
   }
   return history::open_sqlite(file.string(), access);
+}
+
+std::map<std::string, Timestamp> last_looks(const Options& options) {
+  std::map<std::string, Timestamp> out;
+  const auto history = open_history(options, history::Access::read);
+  if (!history) return out;
+  if (const auto latest = (*history)->latest())
+    for (const history::Point& each : *latest)
+      if (const auto looked = (*history)->last_look(each.host); looked && *looked) out[each.host] = **looked;
+  return out;
+}
+
+std::vector<PastRun> past_runs(const std::string& name, Timestamp after) {
+  constexpr std::size_t most = 50;
+  constexpr std::int64_t margin = 60'000'000;  // two clocks, and a line between them
+  std::vector<PastRun> out;
+  if (geteuid() != 0) return out;
+  const auto history = open_history({}, history::Access::read);
+  if (!history) return out;
+  const Timestamp here = now();
+  const auto runs = (*history)->runs({.host = name, .from = Timestamp{after.micros - margin}, .limit = most});
+  if (!runs) return out;
+  for (auto run = runs->rbegin(); run != runs->rend(); ++run) {
+    if (!run->ended || run->start.root != "/") continue;
+    auto hosts = (*history)->hosts_of(run->id);
+    if (!hosts) continue;
+    const std::string& words = run->start.words;
+    for (history::HostRecord& host : *hosts) {
+      if (host.host != name || host.status != "done") continue;
+      PastRun& past = out.emplace_back();
+      past.uid = run->start.uid;
+      past.who = run->start.who;
+      past.from = run->start.from;
+      past.revision = run->start.revision;
+      past.sources = run->start.sources;
+      past.words = words;
+      past.version = run->start.version;
+      past.verb = run->start.verb;
+      past.began_ago = std::chrono::microseconds(std::max<std::int64_t>(here.micros - run->start.began.micros, 0));
+      past.ended_ago = std::chrono::microseconds(
+          std::clamp<std::int64_t>(here.micros - run->ended->micros, 0, past.began_ago.count()));
+      past.took = host.took;
+      past.exit = run->exit.value_or(0);
+      past.tally = host.tally;
+      past.whole = words.find("-t ") == std::string::npos && words.find("--skip-tags ") == std::string::npos;
+      past.steps = std::move(host.steps);
+    }
+  }
+  return out;
 }
 
 std::unique_ptr<Reporter> recording_reporter(Recording recording, Reporter& next) {

@@ -1,8 +1,10 @@
 // What becomes of runs in the history: where it lies, and a reporter that remembers while another one tells.
 #pragma once
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "cli/load.h"
 #include "cli/log.h"
@@ -11,12 +13,19 @@
 
 namespace converge::cli {
 
-/// The file of the history: what --history says; else /var/lib/converge/history.db for root, and for others
-/// $XDG_STATE_HOME/converge/history.db, or below ~/.local/state. Empty: none ("none", a tree, no home).
+/// The file of the history: what --history says, or CONVERGE_HISTORY in the environment; else
+/// /var/lib/converge/history.db for root, and for others $XDG_STATE_HOME/converge/history.db, or below ~/.local/state.
+/// Empty: none ("none", a tree, no home).
 std::string history_file(const Options& options);
 
 /// Opens it. For write, its directory is made if it is absent. Errc::not_found: read, and there is none.
 Result<std::unique_ptr<history::History>> open_history(const Options& options, history::Access access);
+
+/// When hosts were looked at last; empty without a history.
+std::map<std::string, Timestamp> last_looks(const Options& options);
+
+/// What this host did by itself: see remote::Memory.
+std::vector<PastRun> past_runs(const std::string& name, Timestamp after);
 
 struct Recording {
   const Options& options;

@@ -214,8 +214,10 @@ int run_verb(const Options& options) {
   }
   if (!elsewhere.empty()) {
     lock.reset();  // nothing more happens here
-    FleetRun fleet =
-        run_elsewhere(options, verb, loaded, elsewhere, password ? &*password : nullptr, run_id, *reporter);
+    FleetOrder order{.verb = verb, .hosts = elsewhere, .password = password ? &*password : nullptr, .run = run_id};
+    order.remember = remembering != nullptr && !history_file(options).empty();
+    if (order.remember) order.looked = last_looks(options);
+    const FleetRun fleet = run_elsewhere(options, loaded, order, *reporter);
     code = worse(code, fleet.code);
     for (const std::string& host : elsewhere)  // in the inventory's order, not in that of their ends
       if (std::find(fleet.failed.begin(), fleet.failed.end(), host) != fleet.failed.end()) failed.push_back(host);

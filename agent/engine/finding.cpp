@@ -2,6 +2,10 @@
 
 namespace converge {
 
+bool Evidence::is_about(const Finding& finding) const {
+  return finding.item == item && finding.resource == resource && finding.property == property;
+}
+
 bool was_looked_at(const Step& step) { return step.outcome != Outcome::skipped && step.outcome != Outcome::blocked; }
 
 std::vector<Finding> findings_of(const std::string& host, const Step& step, Timestamp when) {

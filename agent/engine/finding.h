@@ -1,12 +1,13 @@
 // What is not as declared, property by property, as a span of time: reports and history speak of these.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/values.h"
-#include "engine/step.h"
+#include "engine/engine.h"
 
 namespace converge {
 
@@ -37,6 +38,24 @@ struct Compared {
   std::vector<Finding> fresh;   // found for the first time, or altered since
   std::vector<Finding> old;     // as it was at the last look
   std::vector<Finding> healed;  // in sync again, by itself or by this run
+};
+
+/// What a host knows about a finding of its own.
+struct Evidence {
+  std::string item, resource, property;
+  std::vector<Suspect> suspects;
+  bool is_about(const Finding& finding) const;
+};
+
+/// A run that a host did without a controller, by its own timer or by somebody on it.
+struct PastRun {
+  std::string uid, who, from, revision, sources, words, version;
+  Verb verb = Verb::drift;
+  std::chrono::microseconds began_ago{0}, ended_ago{0}, took{0};  // clocks of two machines are not compared
+  int exit = 0;
+  Tally tally;
+  bool whole = false;  // it looked at everything
+  std::vector<Step> steps;
 };
 
 /// True unless the step was left out or blocked: then it says nothing about the resource.

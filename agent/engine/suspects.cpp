@@ -143,6 +143,8 @@ const std::vector<Witnesses::Call>& Witnesses::calls() {
     if (!when || who == std::string_view::npos || facts == std::string_view::npos || command == std::string_view::npos)
       continue;
     if (*when <= after_ || *when > until_) continue;
+    const std::string_view program = text.substr(command + 8, text.find(' ', command) - command - 8);
+    if (program.substr(program.rfind('/') + 1) == "converge") continue;  // its own looks
     calls_->push_back({*when, printable(trim(text.substr(who + 3, facts - who - 3))),
                        printable(text.substr(command + std::string_view("COMMAND=").size()))});
   }

@@ -90,7 +90,8 @@ class History {
   /// What became of a host; compares it with what is remembered.
   virtual Result<Compared> record(std::int64_t run, const HostRecord& host) = 0;
   virtual Status suspect(std::int64_t finding, const std::vector<Suspect>& suspects) = 0;
-  /// `worth_it`: it is on disk when this returns, with all before it. A run that found nothing may be lost to a power cut.
+  /// `worth_it`: it is on disk when this returns, with all before it. A run that found nothing may be lost to a power
+  /// cut.
   virtual Status end(std::int64_t run, Timestamp ended, int exit, bool worth_it) = 0;
   /// Forgets runs that ended before `before`, but for the newest of each host, at most `most` of them, and findings
   /// that ended before it.

@@ -266,13 +266,13 @@ class Sqlite final : public History {
 
   Status prepare(Access access) {
     return guarded<Done>([&] {
+      // Copying the log into the file at each end would cost more than the run: every 1000 pages will do.
+      (void)sqlite3_db_config(database_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
       run("PRAGMA trusted_schema = OFF");
       run("PRAGMA foreign_keys = ON");
       if (access == Access::write) {
         (void)ask("PRAGMA journal_mode = WAL").next();
         run("PRAGMA synchronous = NORMAL");  // the end of a run that matters is made sure of, and all before it with it
-        // Copying the log into the file at each end would cost more than the run: every 1000 pages will do.
-        (void)sqlite3_db_config(database_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
       } else {
         run("PRAGMA query_only = ON");
       }

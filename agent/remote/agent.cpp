@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "core/digest.h"
+#include "engine/suspects.h"
 #include "engine/work.h"
 #include "remote/agent_channel.h"
 #include "system/lock.h"
@@ -67,6 +68,13 @@ class Telling final : public Observer {
     if (all_ || step.outcome != Outcome::in_sync) channel_.send(step);
   }
   std::vector<Step> take_kept() { return std::move(kept_); }
+  /// Those that are not as declared.
+  std::vector<Step> out_of_sync() const {
+    std::vector<Step> out;
+    std::copy_if(kept_.begin(), kept_.end(), std::back_inserter(out),
+                 [](const Step& step) { return step.outcome == Outcome::out_of_sync; });
+    return out;
+  }
 
  private:
   AgentChannel& channel_;
@@ -85,6 +93,28 @@ void leave(System& system, LeftRun left) {
   }
   if (const auto written = system.write_file(left_file, text, {.mode = Mode{0600}}); !written)
     fmt::print(stderr, "converge: {}\n", written.error().text());
+}
+
+/// What this host knows of who may have changed what is not as declared.
+void testify(const SystemView& view, const std::vector<Step>& steps, Timestamp after, AgentChannel& channel) {
+  const Timestamp now = view.now();
+  Witnesses witnesses(view, after, now);
+  for (const Step& step : steps) {
+    for (const Finding& finding : findings_of("", step, now)) {
+      Evidence evidence{finding.item, finding.resource, finding.property, witnesses.of(finding)};
+      if (!evidence.suspects.empty()) channel.send(std::move(evidence));
+    }
+  }
+}
+
+/// What is too long for one message loses what was in sync, and then the rest of its steps.
+PastRun within_limit(PastRun run) {
+  const auto too_long = [&] { return encode(FromAgent(run)).size() > from_agent_limit; };
+  if (!too_long()) return run;
+  run.whole = false;
+  std::erase_if(run.steps, [](const Step& step) { return step.outcome == Outcome::in_sync; });
+  if (too_long()) run.steps.clear();
+  return run;
 }
 
 Refused because(Error error, Refused::Why why = Refused::Why::other) { return {why, std::move(error), {}}; }
@@ -119,16 +149,16 @@ std::optional<Asked> listen(AgentChannel& channel, Sources& sources) {
 }
 
 /// @return why nothing was begun, or the end of the run.
-FromAgent run(System& system, Facts& facts, Asked asked, AgentChannel& channel, Telling& telling,
-              std::optional<RunLock>& lock) {
-  const bool writes = asked.order.verb == Verb::apply;
+FromAgent run(System& system, Facts& facts, std::vector<spec::Item> items, const RunOrder& order, AgentChannel& channel,
+              Telling& telling, std::optional<RunLock>& lock) {
+  const bool writes = order.verb == Verb::apply;
   if (writes && !facts.privileged)
     return because(Error{Errc::permission,
                          "this needs root's rights, and nothing has been changed",
                          {},
                          "add -b (--become), or log in as root"});
   if (writes) {
-    auto taken = RunLock::take(AbsPath("/"), asked.order.by, asked.order.wait);
+    auto taken = RunLock::take(AbsPath("/"), order.by, order.wait);
     if (!taken) {
       const auto why = taken.error().code == Errc::changed ? Refused::Why::busy : Refused::Why::other;
       return because(std::move(taken).error(), why);
@@ -137,12 +167,12 @@ FromAgent run(System& system, Facts& facts, Asked asked, AgentChannel& channel, 
   }
   Diagnostics mistakes;
   const auto context = std::make_shared<checks::Context>(checks::CommandSetting{own_environment(), std::nullopt});
-  const auto work = render_items(std::move(asked.items), &system, facts, mistakes, context);
+  const auto work = render_items(std::move(items), &system, facts, mistakes, context);
   const bool wrong = std::any_of(mistakes.begin(), mistakes.end(),
                                  [](const Diagnostic& one) { return one.severity == Severity::error; });
   if (wrong) return because(mistakes);
-  const RunOptions options{asked.order.diff, [&] { return channel.stop_requested(); }};
-  return End{converge::run(asked.order.verb, work, system, telling, options)};
+  const RunOptions options{order.diff, [&] { return channel.stop_requested(); }};
+  return End{converge::run(order.verb, work, system, telling, options)};
 }
 
 void remove_old_agents(const fs::path& directory, const std::string& keep) {
@@ -176,7 +206,7 @@ AgentImage own_image() {
   return {std::async(std::launch::async, own_digest).share(), "/proc/self/exe", uname(&here) == 0 ? here.machine : ""};
 }
 
-int serve_agent(const std::string& nonce) {
+int serve_agent(const std::string& nonce, const Memory& memory) {
   (void)std::signal(SIGPIPE, SIG_IGN);
   (void)std::signal(SIGHUP, SIG_IGN);  // the resource in hand is finished, whoever goes away
   const auto [in, out] = take_standard_streams();
@@ -213,9 +243,15 @@ int serve_agent(const std::string& nonce) {
   }
   if (!left_id.empty() && left_id == asked->order.collected) (void)(*system)->remove(left_file);
 
+  const Timestamp heard = (*system)->now();
   std::optional<RunLock> lock;
   Telling telling(channel, asked->order.all);
-  const FromAgent last = run(**system, *facts, *std::move(asked), channel, telling, lock);
+  const FromAgent last = run(**system, *facts, std::move(asked->items), asked->order, channel, telling, lock);
+  if (asked->order.since && std::holds_alternative<End>(last)) {
+    const Timestamp after{heard.micros - asked->order.since->count()};
+    if (asked->order.verb == Verb::drift) testify(**system, telling.out_of_sync(), after, channel);
+    for (PastRun& each : memory(asked->order.host, after)) channel.send(within_limit(std::move(each)));
+  }
   channel.send(last);
   const bool told = channel.finish(Clock::now() + patience_for_bye);
   const End* end = std::get_if<End>(&last);

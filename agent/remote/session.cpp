@@ -271,6 +271,7 @@ class Session {
     RunOrder run = order_.run;
     run.digest = digest_;
     run.collected = end_.hello->left ? end_.hello->left->run : "";
+    if (run.since) *run.since += std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begun_);
     std::string bytes;
     for (std::size_t i = 0; i < items->size(); i += items_in_a_frame) {
       Items some;
@@ -293,6 +294,10 @@ class Session {
         tell_(std::move(*doing));
       } else if (auto* step = std::get_if<Step>(&message)) {
         tell_(std::move(*step));
+      } else if (auto* evidence = std::get_if<Evidence>(&message)) {
+        tell_(std::move(*evidence));
+      } else if (auto* past = std::get_if<PastRun>(&message)) {
+        tell_(std::move(*past));
       } else if (auto* end = std::get_if<End>(&message)) {
         end_.tally = end->tally;
         say_bye();

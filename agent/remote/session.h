@@ -37,13 +37,13 @@ struct Order {
   Become become = Become::no;
   const Secret* password = nullptr;  // for sudo; null: there is none
   bool facts_only = false;
-  RunOrder run;  // digest and collected are filled in here
+  RunOrder run;  // digest and collected are filled in here, and `since` grows while the host is being reached
   /// The items for this host, once its facts are known. An Error ends the host as refused.
   std::function<Result<std::vector<spec::Item>>(const spec::Value& facts)> items;
 };
 
 /// News while it goes on.
-using News = std::variant<Doing, Step, LeftRun>;
+using News = std::variant<Doing, Step, LeftRun, Evidence, PastRun>;
 using Tell = std::function<void(News)>;
 
 /// How it ended: a tally, or why there is none.

@@ -207,20 +207,37 @@ Json json_of(const LeftRun& left) {
           {"steps", std::move(steps)}};
 }
 
-LeftRun left_run(const Json& json) {
-  LeftRun left{.run = text(json, "run"), .by = text(json, "by"), .ended = text(json, "ended")};
+Verb verb_of(const Json& json) {
   const auto verb = verb_from(text(json, "verb"));
-  const auto tally = tally_from(member(json, "counts"));
+  require(verb.has_value());
+  return *verb;
+}
+
+Tally tally_of(const Json& json) {
+  auto tally = tally_from(member(json, "counts"));
+  require(tally.has_value());
+  tally->interrupted = flag(json, "interrupted");
+  return *tally;
+}
+
+std::vector<Step> steps_of(const Json& json) {
   const Json& steps = member(json, "steps");
-  require(!left.run.empty() && verb.has_value() && tally.has_value() && steps.is_array());
-  left.verb = *verb;
-  left.tally = *tally;
-  left.tally.interrupted = flag(json, "interrupted");
+  require(steps.is_array());
+  std::vector<Step> out;
   for (const Json& one : steps) {
     auto step = step_from(one);
     require(step.has_value());
-    left.steps.push_back(std::move(*step));
+    out.push_back(std::move(*step));
   }
+  return out;
+}
+
+LeftRun left_run(const Json& json) {
+  LeftRun left{.run = text(json, "run"), .by = text(json, "by"), .ended = text(json, "ended")};
+  require(!left.run.empty());
+  left.verb = verb_of(json);
+  left.tally = tally_of(json);
+  left.steps = steps_of(json);
   return left;
 }
 
@@ -235,6 +252,36 @@ Json json_of(const Hello& m) {
 }
 Json json_of(const Doing& m) { return {{"type", "doing"}, {"what", m.what}}; }
 Json json_of(const Step& m) { return {{"type", "step"}, {"step", converge::to_json(m)}}; }
+Json json_of(const Evidence& m) {
+  Json suspects = Json::array();
+  for (const Suspect& each : m.suspects) suspects.push_back({{"kind", each.kind}, {"text", each.text}});
+  return {{"type", "evidence"},
+          {"item", m.item},
+          {"id", m.resource},
+          {"property", m.property},
+          {"suspects", std::move(suspects)}};
+}
+Json json_of(const PastRun& m) {
+  Json steps = Json::array();
+  for (const Step& step : m.steps) steps.push_back(converge::to_json(step));
+  return {{"type", "past"},
+          {"run", m.uid},
+          {"who", m.who},
+          {"from", m.from},
+          {"revision", m.revision},
+          {"sources", m.sources},
+          {"words", m.words},
+          {"version", m.version},
+          {"verb", name_of(m.verb)},
+          {"began_ago", m.began_ago.count()},
+          {"ended_ago", m.ended_ago.count()},
+          {"micros", m.took.count()},
+          {"exit", m.exit},
+          {"counts", converge::to_json(m.tally)},
+          {"interrupted", m.tally.interrupted},
+          {"whole", m.whole},
+          {"steps", std::move(steps)}};
+}
 Json json_of(const End& m) {
   return {{"type", "end"}, {"counts", converge::to_json(m.tally)}, {"interrupted", m.tally.interrupted}};
 }
@@ -271,9 +318,47 @@ Json json_of(const Items& m) {
   return {{"type", "items"}, {"sources", writer.names()}, {"items", std::move(items)}};
 }
 Json json_of(const RunOrder& m) {
-  return {{"type", "run"},           {"run", m.run},   {"digest", m.digest}, {"by", m.by},
-          {"verb", name_of(m.verb)}, {"diff", m.diff}, {"all", m.all},       {"wait", m.wait},
-          {"collected", m.collected}};
+  return {{"type", "run"},
+          {"run", m.run},
+          {"digest", m.digest},
+          {"by", m.by},
+          {"verb", name_of(m.verb)},
+          {"diff", m.diff},
+          {"all", m.all},
+          {"wait", m.wait},
+          {"collected", m.collected},
+          {"host", m.host},
+          {"since", m.since ? Json(m.since->count()) : Json(nullptr)}};
+}
+
+Evidence evidence(const Json& json) {
+  Evidence out{text(json, "item"), text(json, "id"), text(json, "property"), {}};
+  const Json& suspects = member(json, "suspects");
+  require(suspects.is_array() && suspects.size() <= 100);
+  for (const Json& one : suspects) out.suspects.push_back({text(one, "kind"), text(one, "text")});
+  return out;
+}
+
+PastRun past_run(const Json& json) {
+  PastRun out{.uid = text(json, "run"),
+              .who = text(json, "who"),
+              .from = text(json, "from"),
+              .revision = text(json, "revision"),
+              .sources = text(json, "sources"),
+              .words = text(json, "words"),
+              .version = text(json, "version"),
+              .verb = verb_of(json),
+              .began_ago = std::chrono::microseconds(number(json, "began_ago")),
+              .ended_ago = std::chrono::microseconds(number(json, "ended_ago")),
+              .took = std::chrono::microseconds(number(json, "micros")),
+              .exit = small(member(json, "exit")),
+              .tally = tally_of(json),
+              .whole = flag(json, "whole"),
+              .steps = steps_of(json)};
+  // It becomes a row of the controller's history: nothing may come from the future.
+  require(out.uid.size() == 32 && out.uid.find_first_not_of("0123456789abcdef") == std::string::npos);
+  require(out.ended_ago.count() >= 0 && out.began_ago >= out.ended_ago);
+  return out;
 }
 
 Refused refused(const Json& json) {
@@ -301,12 +386,9 @@ FromAgent from_agent(const Json& json) {
     require(step.has_value());
     return std::move(*step);
   }
-  if (type == "end") {
-    auto tally = tally_from(member(json, "counts"));
-    require(tally.has_value());
-    tally->interrupted = flag(json, "interrupted");
-    return End{*tally};
-  }
+  if (type == "evidence") return evidence(json);
+  if (type == "past") return past_run(json);
+  if (type == "end") return End{tally_of(json)};
   require(type == "hello");
   Hello out{.protocol = small(member(json, "protocol")),
             .version = text(json, "version"),
@@ -329,10 +411,11 @@ FromController from_controller(const Json& json, Sources& sources) {
                  .diff = flag(json, "diff"),
                  .all = flag(json, "all"),
                  .wait = flag(json, "wait"),
-                 .collected = text(json, "collected")};
-    const auto verb = verb_from(text(json, "verb"));
-    require(verb.has_value());
-    out.verb = *verb;
+                 .collected = text(json, "collected"),
+                 .host = text(json, "host")};
+    out.verb = verb_of(json);
+    if (const Json& since = member(json, "since"); !since.is_null())
+      out.since = std::chrono::microseconds(number(since));
     return out;
   }
   require(type == "items");

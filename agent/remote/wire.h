@@ -5,10 +5,11 @@
 //   a frame:    4 bytes, big endian: the length of the payload; the payload, one JSON object with a "type"
 //   agent:      hello
 //   controller: items ..., run         (or nothing but bye: somebody only wanted the facts)
-//   agent:      doing | step ..., end  (or refused)
+//   agent:      doing | step ..., evidence ..., past ..., end  (or refused)
 //   controller: bye
 //   both, when they have been silent for ten seconds: alive. The controller, at any time: stop.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 
 #include "core/diagnostic.h"
 #include "engine/engine.h"
+#include "engine/finding.h"
 #include "spec/spec.h"
 
 namespace converge::remote {
@@ -83,7 +85,7 @@ struct Refused {
   std::vector<Mistake> mistakes;  // for Why::input
 };
 struct Alive {};
-using FromAgent = std::variant<Hello, Doing, Step, End, Refused, Alive>;
+using FromAgent = std::variant<Hello, Doing, Step, Evidence, PastRun, End, Refused, Alive>;
 
 struct Items {
   std::vector<spec::Item> items;
@@ -95,6 +97,10 @@ struct RunOrder {
   Verb verb = Verb::plan;
   bool diff = false, all = false, wait = false;  // all: steps that are in sync are sent too
   std::string collected;                         // id of the left run that was understood and may be forgotten
+  /// What the controller remembers of the host ends so long ago; nullopt: it remembers nothing, and wants nothing.
+  /// Runs that the host did by itself since are sent, and, for drift, what the host knows of who changed something.
+  std::optional<std::chrono::microseconds> since;
+  std::string host;  // its name in the controller's inventory, and in its own
 };
 struct Stop {};
 struct Bye {};

@@ -59,6 +59,19 @@ Tally a_tally() {
 
 LeftRun a_left_run() { return {"abc", "the run of alice", "2026-01-01", Verb::apply, a_tally(), {a_step(), a_step()}}; }
 
+PastRun a_past_run() {
+  return {.uid = std::string(32, 'a'),
+          .who = "root",
+          .from = "node1 (a systemd unit)",
+          .verb = Verb::drift,
+          .began_ago = std::chrono::microseconds(9),
+          .ended_ago = std::chrono::microseconds(5),
+          .exit = 2,
+          .tally = a_tally(),
+          .whole = true,
+          .steps = {a_step()}};
+}
+
 std::vector<FromAgent> all_from_agent() {
   Value facts = many_kinds(nullptr, nullptr);
   return {Hello{protocol, "0.1.0", true, -5, facts, a_left_run()},
@@ -69,6 +82,8 @@ std::vector<FromAgent> all_from_agent() {
           End{a_tally()},
           Refused{Refused::Why::busy, Error{Errc::changed, "another run", {"looking"}, "wait"}, {}},
           Refused{Refused::Why::input, std::nullopt, {{"specs/x.yaml", 7, 3, "no such user", "make it"}, {}}},
+          Evidence{"file", "file:/etc/motd", "mode", {{"edit", "it was written"}, {"sudo", "bob"}}},
+          a_past_run(),
           Alive{}};
 }
 
@@ -78,7 +93,8 @@ std::vector<FromController> all_from_controller(Sources& sources) {
   return {Items{{{"spec", "file", "motd", {a, 3, 5}, many_kinds(a, b), {"x", "y"}, {"z"}, ""},
                  {"other", "swapfile", "", {}, Value(), {}, {}, "when: is false"}}},
           Items{},
-          RunOrder{"id", "digest", "the run of alice", Verb::verify, true, false, true, "left"},
+          RunOrder{"id", "digest", "the run of alice", Verb::verify, true, false, true, "left", std::chrono::microseconds(1), "web1"},
+          RunOrder{.run = "id", .since = std::chrono::microseconds(5), .host = "web1"},
           Stop{},
           Bye{},
           Alive{}};
