@@ -162,7 +162,7 @@ class Fleet {
     }
     if (const auto* step = std::get_if<Step>(&news)) reporter_.step(host, *step);
     if (const auto* left = std::get_if<remote::LeftRun>(&news)) reporter_.note(host, one_line(*left));
-    if (const auto* evidence = std::get_if<Evidence>(&news)) reporter_.evidence(host, *evidence);
+    if (const auto* evidence = std::get_if<Testimony>(&news)) reporter_.evidence(host, *evidence);
     if (const auto* past = std::get_if<PastRun>(&news)) reporter_.past(host, *past);
   }
 

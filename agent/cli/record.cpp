@@ -152,7 +152,7 @@ class Recorder final : public Reporter {
     next_.host_failed(host, why, error);
   }
 
-  void evidence(const std::string& host, const Evidence& evidence) override { evidence_[host].push_back(evidence); }
+  void evidence(const std::string& host, const Testimony& evidence) override { evidence_[host].push_back(evidence); }
 
   /// A run of the host's own comes between the look before and this one, and is remembered as it would have been.
   void past(const std::string& host, const PastRun& run) override {
@@ -234,9 +234,9 @@ class Recorder final : public Reporter {
   }
 
   void find_witnesses(const std::string& host, Compared& found) {
-    const std::vector<Evidence> told = std::move(evidence_[host]);
+    const std::vector<Testimony> told = std::move(evidence_[host]);
     const auto attach = [&](Finding& finding) {
-      for (const Evidence& evidence : told)
+      for (const Testimony& evidence : told)
         if (evidence.is_about(finding)) keep_suspects(finding, evidence.suspects);
     };
     for (Finding& each : found.fresh) attach(each);
@@ -270,9 +270,9 @@ class Recorder final : public Reporter {
   Reporter& next_;
   const std::string boot_;
   bool whole_ = false, warned_ = false;
-  bool eventful_ = false;                                  // something was changed, or is not as it should be
-  std::map<std::string, std::vector<Step>> steps_;         // of hosts that have not ended
-  std::map<std::string, std::vector<Evidence>> evidence_;  // of those
+  bool eventful_ = false;                                   // something was changed, or is not as it should be
+  std::map<std::string, std::vector<Step>> steps_;          // of hosts that have not ended
+  std::map<std::string, std::vector<Testimony>> evidence_;  // of those
   std::unique_ptr<history::History> history_;
   std::optional<std::int64_t> run_;
   std::future<Opened> opening_;  // last: it uses the others

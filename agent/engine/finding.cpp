@@ -2,7 +2,7 @@
 
 namespace converge {
 
-bool Evidence::is_about(const Finding& finding) const {
+bool Testimony::is_about(const Finding& finding) const {
   return finding.item == item && finding.resource == resource && finding.property == property;
 }
 

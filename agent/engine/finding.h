@@ -41,7 +41,7 @@ struct Compared {
 };
 
 /// What a host knows about a finding of its own.
-struct Evidence {
+struct Testimony {
   std::string item, resource, property;
   std::vector<Suspect> suspects;
   bool is_about(const Finding& finding) const;

@@ -1,4 +1,4 @@
-// Who or what may have changed something: what the host itself still knows. Evidence, not proof.
+// Who or what may have changed something: what the host itself still knows. Testimony, not proof.
 #pragma once
 #include <optional>
 #include <set>

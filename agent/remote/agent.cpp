@@ -101,7 +101,7 @@ void testify(const SystemView& view, const std::vector<Step>& steps, Timestamp a
   Witnesses witnesses(view, after, now);
   for (const Step& step : steps) {
     for (const Finding& finding : findings_of("", step, now)) {
-      Evidence evidence{finding.item, finding.resource, finding.property, witnesses.of(finding)};
+      Testimony evidence{finding.item, finding.resource, finding.property, witnesses.of(finding)};
       if (!evidence.suspects.empty()) channel.send(std::move(evidence));
     }
   }

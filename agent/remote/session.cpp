@@ -294,7 +294,7 @@ class Session {
         tell_(std::move(*doing));
       } else if (auto* step = std::get_if<Step>(&message)) {
         tell_(std::move(*step));
-      } else if (auto* evidence = std::get_if<Evidence>(&message)) {
+      } else if (auto* evidence = std::get_if<Testimony>(&message)) {
         tell_(std::move(*evidence));
       } else if (auto* past = std::get_if<PastRun>(&message)) {
         tell_(std::move(*past));

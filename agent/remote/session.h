@@ -43,7 +43,7 @@ struct Order {
 };
 
 /// News while it goes on.
-using News = std::variant<Doing, Step, LeftRun, Evidence, PastRun>;
+using News = std::variant<Doing, Step, LeftRun, Testimony, PastRun>;
 using Tell = std::function<void(News)>;
 
 /// How it ended: a tally, or why there is none.

@@ -252,7 +252,7 @@ Json json_of(const Hello& m) {
 }
 Json json_of(const Doing& m) { return {{"type", "doing"}, {"what", m.what}}; }
 Json json_of(const Step& m) { return {{"type", "step"}, {"step", converge::to_json(m)}}; }
-Json json_of(const Evidence& m) {
+Json json_of(const Testimony& m) {
   Json suspects = Json::array();
   for (const Suspect& each : m.suspects) suspects.push_back({{"kind", each.kind}, {"text", each.text}});
   return {{"type", "evidence"},
@@ -331,8 +331,8 @@ Json json_of(const RunOrder& m) {
           {"since", m.since ? Json(m.since->count()) : Json(nullptr)}};
 }
 
-Evidence evidence(const Json& json) {
-  Evidence out{text(json, "item"), text(json, "id"), text(json, "property"), {}};
+Testimony evidence(const Json& json) {
+  Testimony out{text(json, "item"), text(json, "id"), text(json, "property"), {}};
   const Json& suspects = member(json, "suspects");
   require(suspects.is_array() && suspects.size() <= 100);
   for (const Json& one : suspects) out.suspects.push_back({text(one, "kind"), text(one, "text")});

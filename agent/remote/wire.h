@@ -85,7 +85,7 @@ struct Refused {
   std::vector<Mistake> mistakes;  // for Why::input
 };
 struct Alive {};
-using FromAgent = std::variant<Hello, Doing, Step, Evidence, PastRun, End, Refused, Alive>;
+using FromAgent = std::variant<Hello, Doing, Step, Testimony, PastRun, End, Refused, Alive>;
 
 struct Items {
   std::vector<spec::Item> items;

@@ -41,7 +41,7 @@ class Reporter {
   /// Before host_ends() of a drift run: what is new, what was known, what is in sync again.
   virtual void compared(const std::string& /*host*/, const Compared& /*compared*/) {}
   /// What the host knows about a step of a drift run, and a run that it did by itself: before compared().
-  virtual void evidence(const std::string& /*host*/, const Evidence& /*evidence*/) {}
+  virtual void evidence(const std::string& /*host*/, const Testimony& /*evidence*/) {}
   virtual void past(const std::string& /*host*/, const PastRun& /*run*/) {}
   virtual void host_ends(const std::string& host, const Tally& tally, std::chrono::microseconds took) = 0;
   virtual void host_failed(const std::string& host, NoRun why, const Error& error) = 0;

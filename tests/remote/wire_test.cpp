@@ -82,7 +82,7 @@ std::vector<FromAgent> all_from_agent() {
           End{a_tally()},
           Refused{Refused::Why::busy, Error{Errc::changed, "another run", {"looking"}, "wait"}, {}},
           Refused{Refused::Why::input, std::nullopt, {{"specs/x.yaml", 7, 3, "no such user", "make it"}, {}}},
-          Evidence{"file", "file:/etc/motd", "mode", {{"edit", "it was written"}, {"sudo", "bob"}}},
+          Testimony{"file", "file:/etc/motd", "mode", {{"edit", "it was written"}, {"sudo", "bob"}}},
           a_past_run(),
           Alive{}};
 }
