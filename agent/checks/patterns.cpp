@@ -133,6 +133,15 @@ std::vector<std::pair<std::string, std::string>> Regex::submatches(std::string_v
   return out;
 }
 
+std::optional<std::pair<std::size_t, std::size_t>> Regex::find(std::string_view text, std::size_t from) const {
+  const re2::StringPiece all(text.data(), text.size());
+  re2::StringPiece found;
+  if (from > text.size() || !compiled_->regex.Match(all, from, text.size(), RE2::UNANCHORED, &found, 1))
+    return std::nullopt;
+  const auto begin = static_cast<std::size_t>(found.data() - text.data());
+  return std::pair(begin, begin + found.size());
+}
+
 std::string Regex::replace_all(std::string_view text, std::string_view by) const {
   const RE2& regex = compiled_->regex;
   // RE2 writes \1 where Go writes $1.
@@ -144,6 +153,10 @@ std::string Regex::replace_all(std::string_view text, std::string_view by) const
     }
     if (by[i] != '$' || i + 1 >= by.size()) {
       rewrite += by[i];
+      continue;
+    }
+    if (by[i + 1] == '$') {  // stands for one
+      rewrite += by[i++];
       continue;
     }
     const bool braces = by[i + 1] == '{';

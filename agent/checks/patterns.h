@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -18,6 +19,8 @@ class Regex {
   bool matches(std::string_view text) const;
   /// The first match and its groups: by name, or by number ("0" is all of it). Empty: there is no match.
   std::vector<std::pair<std::string, std::string>> submatches(std::string_view text) const;
+  /// Where the first match at or after `from` begins and ends; nullopt: there is none.
+  std::optional<std::pair<std::size_t, std::size_t>> find(std::string_view text, std::size_t from) const;
   /// Every match replaced; "$1" or "${name}" in `by` stand for groups.
   std::string replace_all(std::string_view text, std::string_view by) const;
 

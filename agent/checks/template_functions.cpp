@@ -63,6 +63,36 @@ Result<SemverRange> sprig_range(std::string_view text) {
   return SemverRange::parse(out);
 }
 
+/// A replacement that stands for itself.
+std::string literal(std::string_view text) {
+  std::string out;
+  for (const char c : text) out.append(c == '$' ? 2 : 1, c);
+  return out;
+}
+
+/// At most so many matches (regexFindAll RE TEXT COUNT), or what stands between them (regexSplit); all if it is
+/// negative.
+Result<Value> several(const Regex& regex, const std::vector<std::string>& texts, bool between) {
+  std::int64_t most = 0;
+  if (!parse_number(texts[2], most)) return Error{Errc::invalid, fmt::format("'{}' is no count", texts[2]), {}, {}};
+  const std::string_view text = texts[1];
+  spec::List out;
+  const auto add = [&](std::string_view part) { out.emplace_back(std::string(part), SourcePos{}, true); };
+  const auto full = [&] { return most >= 0 && std::cmp_greater_equal(out.size() + (between ? 1 : 0), most); };
+  std::size_t after = 0;  // the match before
+  for (std::size_t from = 0; !full();) {
+    const auto found = regex.find(text, from);
+    if (!found) break;
+    const auto [begin, end] = *found;
+    if (!between) add(text.substr(begin, end - begin));
+    if (between && end > 0 && begin < text.size()) add(text.substr(after, begin - after));
+    if (!(between && (end == 0 || begin == text.size()))) after = end;
+    from = end == begin ? end + 1 : end;
+  }
+  if (between && most != 0) add(text.substr(after));
+  return Value(std::move(out));
+}
+
 Result<Value> call(const GossfileInput& input, std::string_view function, Arguments arguments) {
   std::vector<std::string> texts;
   for (const Value* each : arguments) texts.push_back(each->text());
@@ -75,6 +105,15 @@ Result<Value> call(const GossfileInput& input, std::string_view function, Argume
     if (!text) return std::move(text).error();
     return Value(std::string(trim(*text)));
   }
+  if (function == "semver") {
+    const auto version = Semver::parse(completed(texts[0]));
+    if (!version) return version.error();
+    const auto part = [](std::uint64_t number) { return Value(static_cast<std::int64_t>(number)); };
+    return Value(spec::Map{{"Major", {}, part(version->major)},
+                           {"Minor", {}, part(version->minor)},
+                           {"Patch", {}, part(version->patch)},
+                           {"Original", {}, Value(texts[0], {}, true)}});
+  }
   if (function == "semverCompare") {
     const auto range = sprig_range(texts[0]);
     if (!range) return range.error();
@@ -86,6 +125,8 @@ Result<Value> call(const GossfileInput& input, std::string_view function, Argume
   if (!regex) return regex.error();
   if (function == "regexMatch") return Value(regex->matches(texts[1]));
   if (function == "regexReplaceAll") return Value(regex->replace_all(texts[1], texts[2]));
+  if (function == "regexReplaceAllLiteral") return Value(regex->replace_all(texts[1], literal(texts[2])));
+  if (function == "regexFindAll" || function == "regexSplit") return several(*regex, texts, function == "regexSplit");
   const auto groups = regex->submatches(texts[1]);
   if (function == "regexFind") return Value(groups.empty() ? std::string() : groups.front().second);
   spec::Map out;

@@ -78,22 +78,48 @@ namespace {
 /// What whoever evaluates may answer (Scope::outside): they look at more than their arguments, or need a library that
 /// this folder does without.
 constexpr Function outside_functions[] = {
-    {"env", 1, 1},       {"findStringSubmatch", 2, 2}, {"getEnv", 1, 2},          {"readFile", 1, 1},
-    {"regexFind", 2, 2}, {"regexMatch", 2, 2},         {"regexReplaceAll", 3, 3}, {"semverCompare", 2, 2},
+    {"env", 1, 1},
+    {"findStringSubmatch", 2, 2},
+    {"getEnv", 1, 2},
+    {"readFile", 1, 1},
+    {"regexFind", 2, 2},
+    {"regexFindAll", 3, 3},
+    {"regexMatch", 2, 2},
+    {"regexReplaceAll", 3, 3},
+    {"regexReplaceAllLiteral", 3, 3},
+    {"regexSplit", 3, 3},
+    {"semver", 1, 1},
+    {"semverCompare", 2, 2},
 };
 static_assert(std::is_sorted(std::begin(outside_functions), std::end(outside_functions), by_name));
 
-std::array<std::span<const Function>, 5> families() {
-  return {logic_functions(), text_functions(), number_functions(), list_functions(), outside_functions};
+std::array<std::span<const Function>, 6> families() {
+  return {logic_functions(), text_functions(),  number_functions(),
+          list_functions(),  sprig_functions(), outside_functions};
+}
+
+/// What a name of Sprig's stands for: its must... functions are the same with an error, which all of ours answer; its
+/// os... functions are for paths of this system, which all of ours are.
+std::string plain_name(std::string_view name) {
+  static constexpr std::pair<std::string_view, std::string_view> others[] = {
+      {"trimall", "trimAll"}, {"osBase", "base"}, {"osDir", "dir"}, {"osExt", "ext"}, {"osIsAbs", "isAbs"}};
+  for (const auto& [alias, plain] : others)
+    if (alias == name) return std::string(plain);
+  std::string out(name);
+  if (!out.starts_with("must") || out.size() < 5 || out[4] < 'A' || out[4] > 'Z') return out;
+  out.erase(0, 4);
+  out[0] = static_cast<char>(out[0] - 'A' + 'a');
+  return out;
 }
 
 }  // namespace
 
 const Function* find_function(std::string_view name) {
+  const std::string plain = plain_name(name);
   for (const auto family : families()) {
-    const auto found = std::lower_bound(family.begin(), family.end(), name,
+    const auto found = std::lower_bound(family.begin(), family.end(), plain,
                                         [](const Function& row, std::string_view wanted) { return row.name < wanted; });
-    if (found != family.end() && found->name == name) return &*found;
+    if (found != family.end() && found->name == plain) return &*found;
   }
   return nullptr;
 }
@@ -110,6 +136,14 @@ std::string_view refusal_of(std::string_view name) {
                                                 "now",
                                                 "ago",
                                                 "date",
+                                                "dateInZone",
+                                                "date_in_zone",
+                                                "date_modify",
+                                                "must_date_modify",
+                                                "mustDateModify",
+                                                "htmlDateInZone",
+                                                "toDate",
+                                                "mustToDate",
                                                 "htmlDate",
                                                 "dateModify",
                                                 "unixEpoch",
@@ -131,12 +165,14 @@ std::string_view refusal_of(std::string_view name) {
   const auto in = [name](const auto& names) {
     return std::find(std::begin(names), std::end(names), name) != std::end(names);
   };
-  static constexpr std::string_view expressions[] = {"findStringSubmatch", "regexFind", "regexMatch", "regexReplaceAll",
-                                                     "semverCompare"};
+  static constexpr std::string_view expressions[] = {"findStringSubmatch", "regexFind",       "regexFindAll",
+                                                     "regexMatch",         "regexReplaceAll", "regexReplaceAllLiteral",
+                                                     "regexSplit",         "semver",          "semverCompare"};
   if (in(expressions)) return "is a function of gossfiles";
   if (in(random)) return "makes another value on every run, so that no run would ever be in sync";
   if (in(outside)) return "looks outside the spec and its inventory, so that two runs would not agree";
   if (in(secrets)) return "makes a secret, which has no place in a spec";
+  if (name == "sha1sum") return "makes a digest nobody should trust: 'sha256sum' makes another";
   if (in(changing)) return "changes a mapping others may be using: 'merge' makes a new one";
   return {};
 }

@@ -16,6 +16,7 @@ std::span<const Function> logic_functions();
 std::span<const Function> text_functions();
 std::span<const Function> number_functions();
 std::span<const Function> list_functions();
+std::span<const Function> sprig_functions();
 
 using Outcome = Result<Value>;
 

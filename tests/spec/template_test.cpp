@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "spec/functions.h"
@@ -369,6 +370,93 @@ TEST(Functions, AreFoundByName) {
   for (const std::string& name : function_names()) ASSERT_NE(find_function(name), nullptr) << name;
   EXPECT_EQ(find_function("nope"), nullptr);
   EXPECT_EQ(refusal_of("nope"), "");
+}
+
+// Sprig 3.3.0's TxtFuncMap: every name is a function here, or is refused with a reason.
+TEST(Sprig, EveryNameIsKnown) {
+  const std::string names =
+      "abbrev abbrevboth add add1 add1f addf adler32sum ago all any append atoi b32dec b32enc b64dec b64enc "
+      "base bcrypt biggest buildCustomCert camelcase cat ceil chunk clean coalesce compact concat contains date "
+      "dateInZone dateModify date_in_zone date_modify decryptAES deepCopy deepEqual default derivePassword dict "
+      "dig dir div divf duration durationRound empty encryptAES env expandenv ext fail first float64 floor "
+      "fromJson genCA genCAWithKey genPrivateKey genSelfSignedCert genSelfSignedCertWithKey genSignedCert "
+      "genSignedCertWithKey get getHostByName has hasKey hasPrefix hasSuffix hello htmlDate htmlDateInZone "
+      "htpasswd indent initial initials int int64 isAbs join kebabcase keys kindIs kindOf last list lower max "
+      "maxf merge mergeOverwrite min minf mod mul mulf mustAppend mustChunk mustCompact mustDateModify "
+      "mustDeepCopy mustFirst mustFromJson mustHas mustInitial mustLast mustMerge mustMergeOverwrite "
+      "mustPrepend mustRegexFind mustRegexFindAll mustRegexMatch mustRegexReplaceAll mustRegexReplaceAllLiteral "
+      "mustRegexSplit mustRest mustReverse mustSlice mustToDate mustToJson mustToPrettyJson mustToRawJson "
+      "mustUniq mustWithout must_date_modify nindent nospace now omit osBase osClean osDir osExt osIsAbs pick "
+      "pluck plural prepend quote randAlpha randAlphaNum randAscii randBytes randInt randNumeric regexFind "
+      "regexFindAll regexMatch regexQuoteMeta regexReplaceAll regexReplaceAllLiteral regexSplit repeat replace "
+      "rest reverse round semver semverCompare seq set sha1sum sha256sum sha512sum shuffle slice snakecase "
+      "sortAlpha split splitList splitn squote sub subf substr swapcase ternary title toDate toDecimal toJson "
+      "toPrettyJson toRawJson toString toStrings trim trimAll trimPrefix trimSuffix trimall trunc tuple typeIs "
+      "typeIsLike typeOf uniq unixEpoch unset until untilStep untitle upper urlJoin urlParse uuidv4 values "
+      "without wrap wrapWith";
+  for (std::size_t at = 0; at < names.size();) {
+    const std::size_t end = std::min(names.find(' ', at), names.size());
+    const std::string name = names.substr(at, end - at);
+    EXPECT_TRUE(find_function(name) != nullptr || !refusal_of(name).empty()) << name;
+    at = end + 1;
+  }
+  for (const char* name : {"genCA", "genPrivateKey", "genSelfSignedCert", "randAlphaNum", "uuidv4", "shuffle", "bcrypt",
+                           "htpasswd", "derivePassword", "now", "getHostByName", "unset"})
+    EXPECT_EQ(find_function(name), nullptr) << name;
+}
+
+TEST_F(Templating, SprigsOtherFunctions) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"abbrev 5 \"hello world\"", "\"he...\""},
+      {"abbrevboth 5 10 \"1234 5678 9123\"", "\"...5678...\""},
+      {"add1f 1.5", "2.5"},
+      {"addf 1.5 2 3", "6.5"},
+      {"subf 7.5 2 3", "2.5"},
+      {"mulf 1.5 2 2", "6"},
+      {"divf 10 2 4", "1.25"},
+      {"maxf 1 2.5 3", "3"},
+      {"minf 1.5 2 3", "1.5"},
+      {"biggest 1 5 3", "5"},
+      {"round 123.5555 3", "123.556"},
+      {"round 123.4 0", "123"},
+      {"toDecimal \"0777\"", "511"},
+      {"adler32sum \"Hello world!\"", "\"487130206\""},
+      {"all 0 1 2", "false"},
+      {"any 0 1", "true"},
+      {"b32enc \"hi\"", "\"NBUQ====\""},
+      {"b32dec \"NBUQ====\"", "\"hi\""},
+      {"snakecase \"FirstName\"", "\"first_name\""},
+      {"camelcase \"http_server\"", "\"HttpServer\""},
+      {"kebabcase \"FirstName\"", "\"first-name\""},
+      {"initials \"First Try\"", "\"FT\""},
+      {"untitle \"First Try\"", "\"first try\""},
+      {"swapcase \"aLaMode\"", "\"AlAmODE\""},
+      {"chunk 2 list", R"([["a","b"],["c"]])"},
+      {"clean \"/a/./b/../c//d/\"", "\"/a/c/d\""},
+      {"osBase \"/a/b.c\"", "\"b.c\""},
+      {"duration 95", "\"1m35s\""},
+      {"durationRound 7300", "\"2h\""},
+      {"(fromJson \"{\\\"a\\\": [1, true]}\").a", "[1,true]"},
+      {"mustFirst list", "\"a\""},
+      {"mustToJson list", R"("[\"a\",\"b\",\"c\"]")"},
+      {"toRawJson map", R"("{\"b\":2,\"a\":1}")"},
+      {"toPrettyJson (dict \"a\" 1)", R"("{\n  \"a\": 1\n}")"},
+      {"kindIs \"slice\" list", "true"},
+      {"typeOf size", "\"int\""},
+      {"typeIs \"string\" name", "true"},
+      {"pluck \"a\" map map", "[1,1]"},
+      {"plural \"one\" \"many\" 2", "\"many\""},
+      {"regexQuoteMeta \"1.2.3\"", R"("1\\.2\\.3")"},
+      {"(splitn \"$\" 2 \"foo$bar$baz\")._1", "\"bar$baz\""},
+      {"wrap 5 \"aa bb cc\"", "\"aa bb\\ncc\""},
+      {"wrapWith 5 \"|\" \"aa bb cc\"", "\"aa bb|cc\""},
+      {"(urlParse \"http://admin@h:80/p?q=1#f\").host", "\"h:80\""},
+      {"(urlParse \"http://[::1]:80/p\").hostname", "\"[::1]\""},
+      {"urlJoin (urlParse \"http://admin@h:80/p?q=1#f\")", "\"http://admin@h:80/p?q=1#f\""},
+      {"trimall \"$\" \"$5$\"", "\"5\""},
+      {"hello", "\"Hello!\""},
+  };
+  for (const auto& [call, result] : cases) EXPECT_EQ(eval(std::string("{{ ") + call + " }}"), result) << call;
 }
 
 }  // namespace
