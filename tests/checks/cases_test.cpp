@@ -8,6 +8,7 @@
 #include "checks/gossfile.h"
 #include "core/text.h"
 #include "spec/yaml.h"
+#include "system/network.h"
 #include "tests/support/fake_system.h"
 
 namespace converge::checks {
@@ -31,6 +32,49 @@ std::int64_t number_at(const spec::Value& value, std::string_view key, std::int6
   const spec::Value* found = value.find(key);
   return found == nullptr || found->integer() == nullptr ? fallback : *found->integer();
 }
+
+/// A host whose neighbours are data: "reached", "names", "pages" and "interfaces" of a case.
+class Host final : public FakeSystem {
+ public:
+  explicit Host(const spec::Value* state) : state_(state) {}
+  Result<Reached> dial(const DialRequest& request) const override {
+    if (!has("reached")) return FakeSystem::dial(request);
+    const spec::Value* found = at("reached", request.address);
+    return found != nullptr && *found->boolean() ? Reached::yes : Reached::no;
+  }
+  Result<DnsAnswer> ask_dns(const DnsRequest& request) const override {
+    if (!has("names")) return FakeSystem::ask_dns(request);
+    const spec::Value* found = at("names", request.name);
+    return DnsAnswer{texts(found)};
+  }
+  Result<HttpAnswer> http(const HttpRequest& request) const override {
+    if (!has("pages")) return FakeSystem::http(request);
+    const spec::Value* found = at("pages", request.url);
+    if (found == nullptr) return Error{Errc::refused, "connection refused", {}, {}};
+    return HttpAnswer{static_cast<int>(number_at(*found, "status")), texts(found->find("headers")),
+                      text_at(*found, "body"), false};
+  }
+  Result<std::vector<NetworkInterface>> interfaces() const override {
+    if (!has("interfaces")) return FakeSystem::interfaces();
+    std::vector<NetworkInterface> out;
+    for (const auto& entry : *state_->find("interfaces")->map()) out.push_back({entry.key, texts(&entry.value)});
+    return out;
+  }
+
+ private:
+  bool has(std::string_view section) const { return state_ != nullptr && state_->find(section) != nullptr; }
+  const spec::Value* at(std::string_view section, std::string_view key) const {
+    const spec::Value* all = state_ == nullptr ? nullptr : state_->find(section);
+    return all == nullptr ? nullptr : all->find(key);
+  }
+  static std::vector<std::string> texts(const spec::Value* list) {
+    std::vector<std::string> out;
+    if (list != nullptr && list->list() != nullptr)
+      for (const spec::Value& each : *list->list()) out.push_back(each.text());
+    return out;
+  }
+  const spec::Value* state_;
+};
 
 /// What a case's "host:" says: files, links, others, people, units, commands, unreadable.
 void furnish(FakeSystem& host, const spec::Value& state) {
@@ -115,7 +159,7 @@ TEST_P(Cases, SayWhatTheyShould) {
   ASSERT_TRUE(file) << (said.empty() ? "" : render(said.front()));
   for (const spec::Value& one : *file->list()) {
     SCOPED_TRACE(text_at(one, "case"));
-    FakeSystem host;
+    Host host(one.find("host"));
     if (const spec::Value* state = one.find("host")) furnish(host, *state);
     const std::string name = text_at(one, "file").empty() ? "goss.yaml" : text_at(one, "file");
     GossfileInput input;
@@ -158,6 +202,60 @@ std::vector<fs::path> files() {
     out.push_back(each.path());
   std::sort(out.begin(), out.end());
   return out;
+}
+
+/// True if some line of `says` ("pass file:/etc exists") is of this verdict, type and property.
+bool is_said(const std::string& says, std::string_view verdict, std::string_view type, const std::string& property) {
+  for (const auto raw : split(says, '\n')) {
+    const std::string_view line = trim(raw);
+    if (!line.starts_with(std::string(verdict) + " " + std::string(type) + ":")) continue;
+    if (line.ends_with(" " + property) || line.find(" " + property + ": ") != std::string_view::npos ||
+        line.find(" " + property + " of ") != std::string_view::npos)
+      return true;
+  }
+  return false;
+}
+
+// An attribute that no case asks for, holding and not holding, is one that may stop working unseen.
+TEST(Cases, HaveEveryAttributeHoldingAndNot) {
+  std::string says;
+  for (const auto& file : files()) says += slurp(file) + "\n";
+  for (const CheckType& type : check_types())
+    for (const Attribute& each : type.attributes) {
+      if (!each.matchable || each.kind == Kind::named || type.name == "registry") continue;  // Windows has that one
+      const std::string property(each.shown.empty() ? each.name : each.shown);
+      for (const char* verdict : {"pass", "fail"})
+        EXPECT_TRUE(is_said(says, verdict, type.name, property))
+            << type.name << ": no case where " << each.name << " is a " << verdict;
+    }
+}
+
+// The same for matchers: each by its name in a case that passes and in one that fails.
+TEST(Cases, HaveEveryMatcher) {
+  std::string says;
+  for (const auto& file : files()) says += slurp(file) + "\n";
+  for (const char* name : {"equal",
+                           "have-prefix",
+                           "have-suffix",
+                           "contain-substring",
+                           "match-regexp",
+                           "gt",
+                           "ge",
+                           "lt",
+                           "le",
+                           "have-len",
+                           "have-key",
+                           "contain-element",
+                           "contain-elements",
+                           "consist-of",
+                           "have-patterns",
+                           "not",
+                           "and",
+                           "or",
+                           "semver-constraint",
+                           "gjson",
+                           "xml"})
+    EXPECT_NE(says.find(std::string(name) + ": "), std::string::npos) << name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Checks, Cases, testing::ValuesIn(files()),

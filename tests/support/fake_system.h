@@ -20,7 +20,7 @@ struct ProcessDied {
   std::string mutation;
 };
 
-class FakeSystem final : public System {
+class FakeSystem : public System {
  public:
   FakeSystem();
 
