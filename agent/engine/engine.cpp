@@ -41,6 +41,17 @@ bool acts_through_services(const Work& item) {
          });
 }
 
+/// The number of items up to the last one that may act with root's rights.
+std::size_t items_of_root(const std::vector<Work>& work) {
+  const auto last = std::find_if(work.rbegin(), work.rend(), [](const Work& item) {
+    const auto& chain = item.rendered.chain;
+    return item.skipped.empty() && std::any_of(chain.begin(), chain.end(), [](const Declared& declared) {
+             return acts_as_root(declared.resource);
+           });
+  });
+  return static_cast<std::size_t>(work.rend() - last);
+}
+
 /// Everything that will be asked, announced at once so that it can be asked together.
 void announce(const std::vector<Work>& work, const SystemView& view, bool deep) {
   Wants wants;
@@ -76,7 +87,8 @@ class Run {
  public:
   struct Way {
     bool failures_block = true;
-    /// Walk all chains up to what has to be waited for, or is only to be proved, and then let that go on together.
+    /// Walk all chains up to what has to be waited for, or is only to be proved, and then let that go on together. What
+    /// they will ask is announced on the way.
     bool waits_overlap = false;
   };
 
@@ -87,11 +99,14 @@ class Run {
   Tally walk() {
     for (const Work& item : work_)
       for (const ResourceId& gate : item.gates) outcomes_[item.spec + "\n" + gate] = Outcome::skipped;  // until asked
+    const std::size_t of_root = items_of_root(work_);
+    std::size_t begun = 0;
     for (const Work& item : work_) {
       if (!item.needs.empty()) finish();  // what it needs has to have ended, well or not
       if (acts_through_services(item)) settle_all();
       open_.push_back({.item = &item});
       begin(open_.back());
+      if (++begun == of_root) announce_proofs(true);
       if (!way_.waits_overlap)
         finish();
       else if (reported_ == open_.size())
@@ -167,8 +182,9 @@ class Run {
   }
 
   /// Announces what the proofs that are due will ask. While something has yet to settle, that is nothing that its own
-  /// proofs will ask too, and nothing that may need what is coming about: those answers would be too old.
-  void announce_proofs() const {
+  /// proofs will ask too, and nothing that may need what is coming about: those answers would be too old. Of the
+  /// others `of_root` leaves what rests on root alone: no more than that is certain while users' things are changed.
+  void announce_proofs(bool of_root = false) const {
     if (!way_.waits_overlap) return;  // then they were announced at the beginning
     const bool waiting = std::any_of(open_.begin(), open_.end(), [](const Chain& chain) { return chain.begun; });
     Wants wants, too_early;
@@ -187,7 +203,20 @@ class Run {
     }
     leave_out(wants.queries, too_early.queries);
     leave_out(wants.units, too_early.units);
+    if (of_root) {
+      wants.units.clear();
+      std::erase_if(wants.queries, [](const Command& query) { return !query.rests_on_root_alone; });
+    }
     announce(wants, view_);
+  }
+
+  /// Announces all looks when the first comes that asks something. Where changes come before it more will follow, most
+  /// likely, and each would end what is being asked.
+  void ask_ahead(const Resource& next) {
+    const Wants wants = wants_of(next, view_);
+    if (wants.queries.empty() && wants.units.empty()) return;
+    announce(work_, view_, false);
+    may_ask_ahead_ = false;
   }
 
   /// Goes on with a chain until it ends, something has been set going, or (unless `prove`) only proofs remain.
@@ -215,12 +244,14 @@ class Run {
         conclude(chain, *std::move(shut));
         continue;
       }
+      if (may_ask_ahead_) ask_ahead(declared.resource);
       observer_.begins(item.item, item.module);
       const auto start = Clock::now();
       std::optional<Act> act = handle_(declared, chain.state);
       if (!act) continue;  // a probe that is not asked now
       act->step.took = since(start);
       if (act->settle) {
+        may_ask_ahead_ = false;
         chain.begun = std::move(act);
         return;
       }
@@ -240,7 +271,10 @@ class Run {
   /// The end of the step of the resource before `next`.
   void conclude(Chain& chain, Step step) {
     const Resource& resource = chain.resources()[chain.next - 1].resource;
-    if (step.outcome == Outcome::changed) chain.state.note(step);
+    if (step.outcome == Outcome::changed) {
+      may_ask_ahead_ = false;
+      chain.state.note(step);
+    }
     if (const auto gate = outcomes_.find(chain.item->spec + "\n" + step.id); gate != outcomes_.end())
       gate->second = step.outcome;
     const bool honest = step.outcome == Outcome::unknown && is_unverifiable(resource);  // it said so beforehand
@@ -309,6 +343,7 @@ class Run {
   const Handle handle_;
   std::vector<Chain> open_;   // begun, in the order of the spec, up to the next finish()
   std::size_t reported_ = 0;  // of them, those of which all is told
+  bool may_ask_ahead_ = way_.waits_overlap;
   Tally tally_;
   std::set<std::string> unsuccessful_;
   std::map<std::string, Outcome> outcomes_;  // of gates, by spec and id
@@ -380,7 +415,6 @@ Tally drift(const std::vector<Work>& work, const SystemView& view, Observer& obs
 }
 
 Tally apply(const std::vector<Work>& work, System& system, Observer& observer, const RunOptions& options) {
-  announce(work, system, false);
   return Run(work, system, observer, options, {.waits_overlap = true},
              [&](const Declared& declared, ChainState& chain) -> std::optional<Act> {
                if (!is_probe(declared.resource)) return converge(declared, system, {options.diff, true, chain.ids});

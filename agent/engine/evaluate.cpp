@@ -156,6 +156,17 @@ bool rests_on_services(const Resource& resource) {
       resource);
 }
 
+bool acts_as_root(const Resource& resource) {
+  return std::visit(
+      []<class P>(const P& p) {
+        if constexpr (!Appliable<P>) return false;
+        if constexpr (requires { acts_as(p); }) return acts_as(p).uid == 0;
+        if constexpr (requires { p.place.as; }) return !p.place.as || p.place.as->uid == 0;
+        return true;
+      },
+      resource);
+}
+
 Wants wants_of(const Resource& resource, const SystemView& view) {
   return std::visit(
       [&]<class P>(const P& p) {

@@ -26,6 +26,7 @@ ResourceId id(const GitRemote& p);
 Result<GitRemote::State> inspect(const GitRemote& p, const SystemView& view);
 Checks compare(const GitRemote& p, const GitRemote::State& state);
 Status apply(const GitRemote& p, const GitRemote::State& state, System& system);
+inline const Person& acts_as(const GitRemote& p) { return p.user; }
 Status preflight(const GitRemote& p, const GitRemote::State& state, const SystemView& view);
 Wants wants(const GitRemote& p);
 }  // namespace converge

@@ -132,10 +132,12 @@ Result<std::optional<UsePam>> find_use_pam(const SystemView& view, const AbsPath
   return std::optional<UsePam>();
 }
 
-/// Opens a session of the user through `service`, as a login would, and has it tell its limits.
+/// Opens a session of the user through `service`, as a login would, and has it tell its limits. Nobody but root sets
+/// those: PAM reads them from /etc, and no user may raise what is theirs.
 Command by_systemd(const LoginLimitInEffect& p, std::string_view service) {
   return {.argv = {"systemd-run", "--wait", "--pipe", "--quiet", "--collect", fmt::format("--uid={}", p.user.uid), "-p",
-                   fmt::format("PAMName={}", service), "cat", "/proc/self/limits"}};
+                   fmt::format("PAMName={}", service), "cat", "/proc/self/limits"},
+          .rests_on_root_alone = true};
 }
 
 std::string_view way_in(bool has_sshd) { return has_sshd ? "sshd" : "login"; }

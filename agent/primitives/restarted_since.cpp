@@ -11,7 +11,7 @@ namespace converge {
 namespace {
 
 // Asked often at first, for what starts at once, and then ever less often; often again once it answers.
-constexpr std::chrono::milliseconds first_pause{5}, longest_pause{500};
+constexpr std::chrono::milliseconds first_pause{2}, longest_pause{500};
 constexpr int ready_in_a_row = 3;  // one success may come from the process that is just going away
 // A backup is kept right before its file is replaced: one that is older than this was of another change.
 constexpr std::chrono::microseconds longest_write = std::chrono::minutes(1);

@@ -25,5 +25,6 @@ ResourceId id(const SshKey& p);
 Result<SshKey::State> inspect(const SshKey& p, const SystemView& view);
 Checks compare(const SshKey& p, const SshKey::State& state);
 Status apply(const SshKey& p, const SshKey::State& state, System& system);
+inline const Person& acts_as(const SshKey& p) { return p.user; }
 Status preflight(const SshKey& p, const SshKey::State& state, const SystemView& view);
 }  // namespace converge

@@ -62,6 +62,7 @@ Status PosixSystem::keep_backup(const Place& place) {
   auto seen = read(place, backup_limit);
   if (!seen) return std::move(seen).error();
   if (!std::holds_alternative<RegularFile>(seen->state)) return ok();
+  forget();  // whoever's the file is, this is a change of root's
   const AbsPath of_this_run = AbsPath(backup_root).child(run_id_);
   auto directory =
       make_path(path.parent().str() == "/" ? of_this_run : of_this_run.child(path.parent().str().substr(1)));

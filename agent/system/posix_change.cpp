@@ -139,7 +139,7 @@ Status PosixSystem::put_in_place(Temporary& temporary, const Entry& entry, const
 }
 
 Status PosixSystem::write_file(const Place& place, std::string_view content, const WriteOptions& options) {
-  forget();
+  forget(place.as);
   const char* doing = "write";
   if (options.backup) {  // before becoming a user: the content is read with their rights, the backup is root's
     if (auto kept = keep_backup(place); !kept) return std::move(kept).error().during("keeping a backup");
@@ -205,7 +205,7 @@ Status PosixSystem::write_file(const Place& place, std::string_view content, con
 }
 
 Status PosixSystem::make_directory(const Place& place, Mode mode, Owner owner) {
-  forget();
+  forget(place.as);
   auto user = become(place.as);
   if (!user) return std::move(user).error();
   auto entry = entry_of(place);
@@ -229,7 +229,7 @@ Status PosixSystem::make_directory(const Place& place, Mode mode, Owner owner) {
 }
 
 Status PosixSystem::make_symlink(const Place& place, std::string_view target) {
-  forget();
+  forget(place.as);
   auto user = become(place.as);
   if (!user) return std::move(user).error();
   auto entry = entry_of(place);
@@ -256,7 +256,7 @@ Status PosixSystem::make_symlink(const Place& place, std::string_view target) {
 }
 
 Status PosixSystem::set_attributes(const Place& place, Mode mode, Owner owner) {
-  forget();
+  forget(place.as);
   auto user = become(place.as);
   if (!user) return std::move(user).error();
   auto entry = entry_of(place);
@@ -298,7 +298,7 @@ Status PosixSystem::set_attributes(const Place& place, Mode mode, Owner owner) {
 }
 
 Status PosixSystem::remove(const Place& place) {
-  forget();
+  forget(place.as);
   auto user = become(place.as);
   if (!user) return std::move(user).error();
   auto entry = entry_of(place);
@@ -327,7 +327,7 @@ Status PosixSystem::remove(const Place& place) {
 }
 
 Status PosixSystem::rename_new(const Place& from, const Place& to) {
-  forget();
+  forget(from.as);
   if (from.as != to.as) {
     return Error{Errc::invalid,
                  fmt::format("{} and {} are reached with different rights", show(from.path), show(to.path)),

@@ -38,6 +38,16 @@ Result<CommandOutput> PosixSystem::run_now(const Command& command) const {
   return memory_.jobs.answer(memory_.jobs.start(*std::move(launch)));
 }
 
+void PosixSystem::forget(const std::optional<Person>& who) const {
+  if (!who || who->uid == 0 || !privileged_) return forget();
+  memory_.units.clear();
+  memory_.asked.remove_if([this](const Asked& asked) {
+    if (asked.command.rests_on_root_alone) return false;
+    if (!asked.answer) memory_.jobs.drop(asked.job);
+    return true;
+  });
+}
+
 Result<CommandOutput> PosixSystem::query(const Command& command) const {
   if (!live_) return not_live(fmt::format("running '{}'", command.text()));
   for (auto& asked : memory_.asked) {
@@ -49,7 +59,7 @@ Result<CommandOutput> PosixSystem::query(const Command& command) const {
 }
 
 Result<CommandOutput> PosixSystem::run(const Command& command) {
-  forget();
+  forget(command.as);
   if (!live_) return not_live(fmt::format("running '{}'", command.text()));
   return run_now(command);
 }

@@ -103,6 +103,8 @@ class PosixSystem final : public System {
   Status keep_backup(const Place& place);
   Result<Fd> make_path(const AbsPath& directory);
   void forget() const { memory_ = Memory(at_once_); }
+  /// A change was made with the rights of `who`, or with ours.
+  void forget(const std::optional<Person>& who) const;
 
   Resolver resolver_;
   AbsPath root_path_;

@@ -414,16 +414,19 @@ struct Jobs::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() {
-    for (const auto& running : active) {
-      if (running->exited) continue;
-      ::kill(-running->pid, SIGKILL);
-      while (::waitpid(running->pid, nullptr, 0) < 0 && errno == EINTR) {
-      }
+    for (const auto& running : active) end(*running);
+  }
+
+  static void end(const Running& running) {
+    if (running.exited) return;
+    ::kill(-running.pid, SIGKILL);
+    while (::waitpid(running.pid, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
 
   void fill() {
     for (; next < launches.size() && active.size() < parallel; ++next) {
+      if (launches[next].command == nullptr) continue;  // dropped
       auto started = converge::start(launches[next], next);
       if (started) {
         active.push_back(*std::move(started));
@@ -468,6 +471,16 @@ std::size_t Jobs::start(Launch launch) {
 Result<CommandOutput> Jobs::answer(std::size_t job) {
   while (!state_->answers[job]) state_->step(Clock::time_point::max());
   return *std::move(state_->answers[job]);
+}
+
+void Jobs::drop(std::size_t job) {
+  state_->launches[job].command = nullptr;
+  std::erase_if(state_->active, [job](const auto& running) {
+    if (running->index != job) return false;
+    State::end(*running);
+    return true;
+  });
+  state_->fill();
 }
 
 void Jobs::pass(std::chrono::milliseconds time) {

@@ -105,6 +105,8 @@ struct Command {
   std::vector<std::pair<std::string, std::string>> environment;
   std::optional<AbsPath> directory = std::nullopt;  // the working directory; "/" otherwise
   Bytes keep = Bytes{320U << 10U};                  // of each output stream, the last 64 KiB of it being its tail
+  /// Of a query: its answer rests on nothing that anybody but root may change.
+  bool rests_on_root_alone = false;
   bool operator==(const Command&) const = default;
   std::string text() const;  // argv for people, quoted where needed
 };
@@ -212,7 +214,8 @@ class SystemView {
 
   /// A promise that these will be asked soon: the queries may begin now, together and in the background, and go on
   /// while other things are asked; a query then waits for its answer. Answers are given until the next change to the
-  /// host, which also ends what is still being asked, and only once across a wait(). Changes nothing but time.
+  /// host, which also ends what is still being asked, and only once across a wait(). What rests on root alone outlives
+  /// changes that were made with the rights of another user. Changes nothing but time.
   virtual void expect(const std::vector<Command>& /*queries*/, const std::vector<std::string>& /*units*/) const {}
 };
 

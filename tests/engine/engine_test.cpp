@@ -255,6 +255,42 @@ TEST(Engine, AProofIsNotAnsweredFromBeforeWhatItProvesHasComeAbout) {
   EXPECT_EQ(recorder.steps.at(2).checks.front().actual, "512");
 }
 
+/// How often `program` was asked, and after how many changes of the host last.
+struct Asked {
+  int times = 0;
+  std::size_t after = 0;
+};
+
+Asked ask_of_a_session(std::vector<Work> more) {
+  FakeSystem host = fake_debian();
+  host.asks_ahead = true;
+  Asked asked;
+  host.on_command("systemd-run", [&asked](FakeSystem& now, const Command&, bool) {
+    asked = {asked.times + 1, now.mutations().size()};
+    return CommandOutput{.out = fake_limits};
+  });
+  const LoginLimitInEffect session{.user = host.people().at("tegwick"), .soft = 512, .hard = 1024};
+  std::vector<Work> work{work_of("a", {file("/etc/a", "x"), session})};
+  std::move(more.begin(), more.end(), std::back_inserter(work));
+  Recorder recorder;
+  apply(work, host, recorder, {});
+  EXPECT_EQ(host.mutations().size(), work.size());
+  return asked;
+}
+
+TEST(Engine, WhatRestsOnRootAloneIsAskedWhileUsersThingsAreChanged) {
+  const Person user = fake_debian().people().at("tegwick");
+  File theirs = file("/home/tegwick/b", "x");
+  theirs.place.as = user;
+  theirs.owner = {user.uid, user.gid};
+  const Asked before = ask_of_a_session({work_of("b", {theirs})});
+  EXPECT_EQ(before.times, 1);
+  EXPECT_EQ(before.after, 1U);
+  const Asked after = ask_of_a_session({work_of("b", {theirs}), work_of("c", {file("/etc/c", "x")})});
+  EXPECT_EQ(after.times, 1);
+  EXPECT_EQ(after.after, 3U);
+}
+
 TEST(Engine, WhatFollowsAChangeIsAChangeInPlanAndInApply) {
   FakeSystem host = fake_debian();
   const std::string drop_in = "/etc/systemd/system/user-1000.slice.d/limits.conf";

@@ -164,7 +164,8 @@ void FakeSystem::clear_faults() {
 void FakeSystem::fail_look(std::string_view path, Errc code) { look_faults_[std::string(path)] = code; }
 
 Status FakeSystem::mutate(std::string what) {
-  ahead_.clear();
+  const bool of_a_user = what.starts_with("as ") && !what.starts_with("as root ");
+  std::erase_if(ahead_, [&](const Ahead& each) { return !of_a_user || !each.command.rests_on_root_alone; });
   units_ahead_.clear();
   if (die_in_ > 0 && --die_in_ == 0) throw ProcessDied{std::move(what)};
   if (fail_in_ > 0 && --fail_in_ == 0) return error(fail_code_, "injected failure of '" + what + "'");

@@ -123,6 +123,28 @@ TEST(LiveSystem, AChangeEndsWhatIsStillBeingAsked) {
   EXPECT_LT(::open(held.fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC), 0);
 }
 
+TEST(LiveSystem, WhatRestsOnRootAloneOutlivesAChangeWithAUsersRights) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can take on a user's rights";
+  auto live = open_system(AbsPath("/"));
+  System& host = **live;
+  const Held held;
+  Command of_root{.argv = {"ls", held.name}};
+  const Command of_anybody = of_root;
+  of_root.rests_on_root_alone = true;
+  const Person nobody{.name = "nobody", .uid = 65534, .gid = 65534, .home = AbsPath("/nonexistent")};
+  const Command nothing{.argv = {"true"}, .as = nobody};
+  host.expect({of_root, of_anybody, held.command}, {});
+  EXPECT_EQ(host.query(of_root)->out, "fifo\n");
+  EXPECT_EQ(host.query(of_anybody)->out, "fifo\n");
+  std::ofstream(std::string(held.name) + "/late") << "x";
+  ASSERT_TRUE(host.run(nothing));
+  EXPECT_EQ(host.query(of_root)->out, "fifo\n");
+  EXPECT_EQ(host.query(of_anybody)->out, "fifo\nlate\n");
+  EXPECT_LT(::open(held.fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC), 0) << "it is still being asked";
+  ASSERT_TRUE(host.run({.argv = {"true"}}));
+  EXPECT_EQ(host.query(of_root)->out, "fifo\nlate\n");
+}
+
 TEST_F(Tree, DotDotAndAbsoluteLinksCannotLeaveIt) {
   std::filesystem::create_symlink("../../../../../../etc", root + "/up");
   put("/etc/passwd", "inside");
