@@ -40,8 +40,8 @@ class ConnectionVariables {
     for (const char* prefix : {"converge_", "ansible_", "ansible_ssh_"}) {
       const auto it = variables_.find(prefix + name);
       if (it == variables_.end()) continue;
-      at_ = it->second.value.at();
-      const auto value = scope_.templates().evaluate(it->second.value, scope_.scope(), diagnostics_);
+      at_ = it->second.value().at();
+      const auto value = scope_.templates().evaluate(it->second.value(), scope_.scope(), diagnostics_);
       return value ? value->text() : "";
     }
     return {};

@@ -11,7 +11,7 @@ namespace converge::cli {
 namespace {
 
 std::string place_of(const spec::Variable& variable) {
-  const std::string at = variable.value.at().text();
+  const std::string at = variable.value->at().text();
   return at == "-" ? variable.origin : fmt::format("{} ({})", at, variable.origin);
 }
 
@@ -34,10 +34,10 @@ int explain(const Options& options, Loaded& loaded, const std::string& host) {
   const spec::Variables variables = spec::merge_variables(loaded.inventory, host, spec_vars, loaded.extra);
   fmt::print("{}  groups: {}\n", printable(host), printable(join(loaded.inventory.groups_of(host), ", ")));
   for (const auto& [name, resolved] : variables) {
-    if (resolved.history.empty()) continue;  // made by us, written nowhere
-    fmt::print("  {} = {}  {}\n", printable(name), shown(resolved.value), printable(place_of(resolved.history.back())));
+    fmt::print("  {} = {}  {}\n", printable(name), shown(resolved.value()),
+               printable(place_of(resolved.history.back())));
     for (std::size_t i = resolved.history.size() - 1; i-- > 0;)
-      fmt::print("      instead of {}  {}\n", shown(resolved.history[i].value),
+      fmt::print("      instead of {}  {}\n", shown(*resolved.history[i].value),
                  printable(place_of(resolved.history[i])));
   }
   return exit_ok;

@@ -283,9 +283,9 @@ std::string failed_file() {
 }
 
 std::string plain_variable(const Loaded& loaded, const std::string& host, const std::string& name) {
-  const spec::Variables variables = spec::written_variables(loaded.inventory, host, {}, loaded.extra);
+  const spec::Variables variables = spec::merge_variables(loaded.inventory, host, {}, loaded.extra);
   const auto it = variables.find(name);
-  return it == variables.end() ? "" : it->second.value.text();
+  return it == variables.end() ? "" : it->second.value().text();
 }
 
 Result<AbsPath> root_of(const Options& options) {

@@ -339,14 +339,14 @@ class Loader {
         complain(diagnostics_, entry.key_at, fmt::format("the host name '{}' {}", name, why));
         return;
       }
-      auto found = index_.find(name);
-      if (found == index_.end()) {
+      auto found = inventory_.numbers.find(name);
+      if (found == inventory_.numbers.end()) {
         if (inventory_.hosts.size() == most_hosts) {
           if (!std::exchange(full_, true))
             complain(diagnostics_, entry.key_at, fmt::format("more than {} hosts", most_hosts));
           return;
         }
-        found = index_.emplace(name, inventory_.hosts.size()).first;
+        found = inventory_.numbers.emplace(name, inventory_.hosts.size()).first;
         inventory_.hosts.push_back({name, entry.key_at, {}, {}});
       }
       Host& host = inventory_.hosts[found->second];
@@ -389,6 +389,19 @@ class Loader {
         groups["all"].children.push_back(name);
       }
     depths();
+    list_members();
+  }
+
+  /// From the hosts' side: looking for the members of each group would take groups times hosts.
+  void list_members() {
+    std::map<std::string, List, std::less<>> lists;
+    for (const auto& [name, group] : inventory_.groups) lists[name];
+    for (const Host& host : inventory_.hosts)
+      for (const std::string& name : inventory_.groups_of(host.name))
+        lists[name].emplace_back(host.name, SourcePos{}, true);
+    Map members;
+    for (auto& [name, list] : lists) members.push_back({name, {}, Value(std::move(list))});
+    inventory_.members_by_group = std::make_shared<const Value>(std::move(members));
   }
 
   /// Takes groups away whose parents are all gone, from "all" down; what stays is on a cycle, or below one.
@@ -490,7 +503,8 @@ class Loader {
       }
     }
     for (const Fit& fit : fits) {
-      Map& vars = of_groups ? inventory_.groups.find(fit.name)->second.vars : inventory_.hosts[index_[fit.name]].vars;
+      Map& vars = of_groups ? inventory_.groups.find(fit.name)->second.vars
+                            : inventory_.hosts[inventory_.numbers[fit.name]].vars;
       variable_file(fit.path, vars, 0);
     }
   }
@@ -517,7 +531,6 @@ class Loader {
   Sources& sources_;
   Diagnostics& diagnostics_;
   Inventory inventory_;
-  std::unordered_map<std::string, std::size_t> index_;
   bool full_ = false;
   std::size_t copied_ = 0;  // values that ranges multiplied
 };
@@ -672,8 +685,8 @@ Result<std::vector<std::string>> expand_ranges(std::string_view name, std::size_
 }
 
 const Host* Inventory::find_host(std::string_view name) const {
-  const auto found = std::find_if(hosts.begin(), hosts.end(), [&](const Host& host) { return host.name == name; });
-  return found == hosts.end() ? nullptr : &*found;
+  const auto found = numbers.find(name);
+  return found == numbers.end() ? nullptr : &hosts[found->second];
 }
 
 const Group* Inventory::find_group(std::string_view name) const {

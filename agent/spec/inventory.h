@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,12 +12,6 @@
 #include "spec/value.h"
 
 namespace converge::spec {
-
-struct Variable {
-  std::string name;
-  Value value;
-  std::string origin;  // "group all", "group coulomb", "host CoulombCore", "spec vars", "-e"
-};
 
 struct Host {
   std::string name;
@@ -34,8 +29,11 @@ struct Group {
 };
 
 struct Inventory {
-  std::vector<Host> hosts;                           // in the order first written
-  std::map<std::string, Group, std::less<>> groups;  // "all" is always there; "ungrouped" as Ansible has it
+  std::vector<Host> hosts;                                  // in the order first written
+  std::map<std::string, Group, std::less<>> groups;         // "all" is always there; "ungrouped" as Ansible has it
+  std::map<std::string, std::size_t, std::less<>> numbers;  // of `hosts`, by name
+  /// The members of every group, as the variable `groups` has them: made once, since it grows with the whole inventory.
+  std::shared_ptr<const Value> members_by_group = std::make_shared<const Value>(Map{});
   const Host* find_host(std::string_view name) const;
   const Group* find_group(std::string_view name) const;
   std::vector<std::string> members(std::string_view group) const;  // hosts of a group and its children, inventory order

@@ -12,19 +12,8 @@ namespace converge::spec {
 namespace {
 
 void set(Variables& variables, const Map& vars, const std::string& origin) {
-  for (const Entry& entry : vars) {
-    Resolved& resolved = variables[entry.key];
-    resolved.value = entry.value;
-    resolved.origin = origin;
-    resolved.history.push_back({entry.key, entry.value, origin});
-  }
-}
-
-Value list_of(const std::vector<std::string>& names) {
-  List list;
-  list.reserve(names.size());
-  for (const std::string& name : names) list.emplace_back(name, SourcePos{}, true);
-  return Value(std::move(list));
+  for (const Entry& entry : vars)
+    variables[entry.key].history.push_back({std::make_shared<const Value>(entry.value), origin});
 }
 
 bool any_template(const Value& value) {
@@ -76,7 +65,7 @@ void put(Map& map, Entry entry) {
 
 }  // namespace
 
-Variables written_variables(const Inventory& inventory, std::string_view host, const Map& spec_vars, const Map& extra) {
+Variables merge_variables(const Inventory& inventory, std::string_view host, const Map& spec_vars, const Map& extra) {
   Variables variables;
   set(variables, spec_vars, "spec vars");
   const Host* found = inventory.find_host(host);
@@ -86,21 +75,15 @@ Variables written_variables(const Inventory& inventory, std::string_view host, c
     if (const Group* group = inventory.find_group(name)) set(variables, group->vars, "group " + name);
   if (found != nullptr) set(variables, found->vars, "host " + found->name);
   set(variables, extra, "-e");
-  return variables;
-}
-
-Variables merge_variables(const Inventory& inventory, std::string_view host, const Map& spec_vars, const Map& extra) {
-  Variables variables = written_variables(inventory, host, spec_vars, extra);
-  std::vector<std::string> names = inventory.groups_of(host);
   std::erase(names, "all");
   std::sort(names.begin(), names.end());
-  Map groups;
-  for (const auto& [name, group] : inventory.groups) groups.push_back({name, {}, list_of(inventory.members(name))});
+  List group_names;
+  for (std::string& name : names) group_names.emplace_back(std::move(name), SourcePos{}, true);
   set(variables,
       {{"inventory_hostname", {}, Value(std::string(host), {}, true)},
-       {"group_names", {}, list_of(names)},
-       {"groups", {}, Value(std::move(groups))}},
+       {"group_names", {}, Value(std::move(group_names))}},
       "converge");
+  variables["groups"].history.push_back({inventory.members_by_group, "converge"});
   return variables;
 }
 
@@ -187,7 +170,7 @@ struct VariableScope::State {
     if (const auto found = evaluated.find(name); found != evaluated.end()) return &found->second;
     const auto found = variables.find(name);
     if (found == variables.end()) return nullptr;
-    const Value& written = found->second.value;
+    const Value& written = found->second.value();
     if (const auto known = plain.find(name); known != plain.end()) return &written;
     if (!any_template(written)) {
       plain.emplace(name);

@@ -11,11 +11,16 @@
 
 namespace converge::spec {
 
-/// One host's variables, each with every place that set it: the last of `history` won.
+/// A variable in one of the places that set it.
+struct Variable {
+  std::shared_ptr<const Value> value;  // never null; hosts may share it
+  std::string origin;                  // "group all", "group coulomb", "host CoulombCore", "spec vars", "-e"
+};
+/// One host's variable, with every place that set it: the last of `history` won.
 struct Resolved {
-  Value value;
-  std::string origin;
-  std::vector<Variable> history;  // lowest precedence first
+  std::vector<Variable> history;  // lowest precedence first; never empty
+  const Value& value() const { return *history.back().value; }
+  const std::string& origin() const { return history.back().origin; }
 };
 using Variables = std::map<std::string, Resolved, std::less<>>;
 
@@ -25,9 +30,6 @@ using Variables = std::map<std::string, Resolved, std::less<>>;
 /// inventory_hostname, group_names (without "all"), groups (mapping of lists). Values are as written: {{ }} in them is
 /// left to VariableScope. A host that is not in the inventory has the variables of "all".
 Variables merge_variables(const Inventory& inventory, std::string_view host, const Map& spec_vars, const Map& extra);
-/// The same without what is made for every host: for a look at single values. `groups` takes time and room that grow
-/// with the whole inventory.
-Variables written_variables(const Inventory& inventory, std::string_view host, const Map& spec_vars, const Map& extra);
 
 /// What -e said, in order: "key=value" (typed as a plain YAML scalar: 4, true, 1.5, null, everything else a string), a
 /// mapping in YAML or JSON ("{...}"), or "@file" with such a mapping. A later one wins over an earlier one.

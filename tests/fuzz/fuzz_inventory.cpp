@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string& name = inventory->hosts[i].name;
     const auto groups = inventory->groups_of(name);
     require(groups.size() >= 2 && groups.front() == "all");
-    require(merge_variables(*inventory, name, {}, {}).at("inventory_hostname").value.text() == name);
+    require(merge_variables(*inventory, name, {}, {}).at("inventory_hostname").value().text() == name);
   }
   return 0;
 }

@@ -55,14 +55,14 @@ TEST_F(VariablesTest, PrecedenceRunsFromSpecToExtra) {
   const Variables vars = merge_variables(*inventory, "host", map("{a: spec, b: spec, c: spec}"), map("{h: extra}"));
   std::string seen;
   for (const std::string name : {"a", "b", "c", "d", "e", "f", "g", "h"})
-    seen += vars.at(name).value.text() + " (" + vars.at(name).origin + ") ";
+    seen += vars.at(name).value().text() + " (" + vars.at(name).origin() + ") ";
   EXPECT_EQ(seen,
             "spec (spec vars) all (group all) all-file (group all) parent (group parent) child (group child) "
             "host (host host) host-file (host host) extra (-e) ");
   ASSERT_EQ(vars.at("c").history.size(), 3U);
   EXPECT_EQ(vars.at("c").history[0].origin, "spec vars");
-  EXPECT_EQ(vars.at("c").history[1].value.text(), "all");
-  EXPECT_EQ(vars.at("c").history[2].value.at().source->name, tree.path("group_vars/all.yml"));
+  EXPECT_EQ(vars.at("c").history[1].value->text(), "all");
+  EXPECT_EQ(vars.at("c").history[2].value->at().source->name, tree.path("group_vars/all.yml"));
 }
 
 TEST_F(VariablesTest, GroupsOfOneDepthAreOrderedByName) {
@@ -72,7 +72,7 @@ TEST_F(VariablesTest, GroupsOfOneDepthAreOrderedByName) {
       "all:\n  children:\n    zoo: {vars: {x: zoo}, hosts: {h: }}\n    ant: {vars: {x: ant}, hosts: {h: }}\n");
   const auto inventory = load_inventory(path, FileReader{}, sources_, diagnostics_);
   ASSERT_TRUE(inventory);
-  EXPECT_EQ(merge_variables(*inventory, "h", {}, {}).at("x").value.text(), "zoo");
+  EXPECT_EQ(merge_variables(*inventory, "h", {}, {}).at("x").value().text(), "zoo");
 }
 
 TEST_F(VariablesTest, TheHostKnowsItsNameAndGroups) {
@@ -82,9 +82,19 @@ TEST_F(VariablesTest, TheHostKnowsItsNameAndGroups) {
   const auto inventory = load_inventory(path, FileReader{}, sources_, diagnostics_);
   ASSERT_TRUE(inventory) << complaints();
   const Variables vars = merge_variables(*inventory, "h1", {}, {});
-  EXPECT_EQ(vars.at("inventory_hostname").value.text(), "h1");
-  EXPECT_EQ(write_json(vars.at("group_names").value), "[\"a\",\"b\"]");
-  EXPECT_EQ(write_json(*vars.at("groups").value.find("b")), "[\"h1\"]");
+  EXPECT_EQ(vars.at("inventory_hostname").value().text(), "h1");
+  EXPECT_EQ(write_json(vars.at("group_names").value()), "[\"a\",\"b\"]");
+  EXPECT_EQ(write_json(*vars.at("groups").value().find("b")), "[\"h1\"]");
+}
+
+TEST_F(VariablesTest, HostsShareTheMappingOfAllGroups) {
+  const TemporaryTree tree;
+  const std::string path = tree.write("hosts.yaml", "all: {hosts: {h1: {x: 1}, h2: {x: 1}}}\n");
+  const auto inventory = load_inventory(path, FileReader{}, sources_, diagnostics_);
+  ASSERT_TRUE(inventory) << complaints();
+  const Variables one = merge_variables(*inventory, "h1", {}, {}), other = merge_variables(*inventory, "h2", {}, {});
+  EXPECT_EQ(&one.at("groups").value(), &other.at("groups").value());
+  EXPECT_EQ(write_json(*one.at("groups").value().find("all")), "[\"h1\",\"h2\"]");
 }
 
 TEST_F(VariablesTest, MayUseEachOther) {
