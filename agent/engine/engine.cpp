@@ -245,6 +245,7 @@ class Run {
         continue;
       }
       if (may_ask_ahead_) ask_ahead(declared.resource);
+      go_on();
       observer_.begins(item.item, item.module);
       const auto start = Clock::now();
       std::optional<Act> act = handle_(declared, chain.state);
@@ -256,6 +257,16 @@ class Run {
         return;
       }
       conclude(chain, std::move(act->step));
+    }
+  }
+
+  /// Whatever waits makes what progress it can.
+  void go_on() {
+    for (Chain& chain : open_) {
+      if (!chain.begun) continue;
+      const auto start = Clock::now();
+      chain.begun->go_on();
+      chain.begun->step.took += since(start);
     }
   }
 

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <memory>
 
 namespace converge {
 namespace {
@@ -202,8 +203,11 @@ Act converge(const Declared& declared, System& system, const LookOptions& option
           if constexpr (Settling<P>) {
             if (auto begun = begin(p, *state, system); !begun)
               return fail(step, std::move(begun).error(), "converging");
-            act.settle = [&p, &system, before = *std::move(state)](Step& finished) {
-              auto done = settle(p, before, system);
+            const auto before = std::make_shared<const typename P::State>(*std::move(state));
+            const auto waiting = std::make_shared<typename P::Waiting>();
+            act.go_on = [&p, &system, before, waiting] { go_on(p, *before, *waiting, system); };
+            act.settle = [&p, &system, before, waiting](Step& finished) {
+              auto done = settle(p, *before, *waiting, system);
               if (!done) return fail(finished, std::move(done).error(), "converging");
               look_again(p, system, finished);
             };

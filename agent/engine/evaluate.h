@@ -32,10 +32,11 @@ Wants wants_of(const Resource& resource, const SystemView& view);
 Step evaluate(const Declared& declared, const SystemView& view, const LookOptions& options);
 
 /// A step; if `settle` is set, what it is about has only been set going, and settle() waits for it and completes the
-/// step.
+/// step. Until then go_on() does what it can without waiting.
 struct Act {
   Step step;
   std::function<void(Step&)> settle;
+  std::function<void()> go_on = {};
 };
 
 /// evaluate; if a check fails: preflight, apply, evaluate again. changed means: the second look passed, or it came with

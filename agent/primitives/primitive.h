@@ -31,13 +31,17 @@ template <class P>
 concept Appliable = Primitive<P> && requires(const P& p, const typename P::State& state, System& system) {
   { apply(p, state, system) } -> std::same_as<Status>;
 };
-/// Optional: an apply that is mostly waiting, in two parts. begin(p, state, system) sets it going and returns;
-/// settle(p, state, system) waits until it has come about, or says why it has not. apply is one after the other. The
-/// engine works on other chains in between; nothing of the same chain happens until it has settled.
+/// Optional: an apply that is mostly waiting. begin(p, state, system) sets it going and returns; settle(p, state,
+/// waiting, system) waits until it has come about, or says why it has not. apply is one after the other. The engine
+/// works on other chains in between, and calls go_on(p, state, waiting, system) now and then for what of the waiting
+/// can be done without waiting; P::Waiting is what is known of it so far. Nothing of the same chain happens until it
+/// has settled.
 template <class P>
-concept Settling = Appliable<P> && requires(const P& p, const typename P::State& state, System& system) {
+concept Settling = Appliable<P> &&
+    requires(const P& p, const typename P::State& state, typename P::Waiting& waiting, System& system) {
   { begin(p, state, system) } -> std::same_as<Status>;
-  { settle(p, state, system) } -> std::same_as<Status>;
+  { go_on(p, state, waiting, system) } -> std::same_as<void>;
+  { settle(p, state, waiting, system) } -> std::same_as<Status>;
 };
 /// Optional: preflight(p, state, view): why apply must not even begin (Errc::refused, unsupported, no_space ...). Asked
 /// in plan and before apply, whenever a check fails.

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/text.h"
 #include "primitives/service_look.h"
@@ -66,56 +67,107 @@ Status ask_for_restart(const RestartedSince::State& before, System& system) {
   return ok();
 }
 
-/// Whether `question`, a readiness command of the unit, is answered with success; if not, `why` says what it said.
-/// Error: it could not be asked at all.
-Result<bool> answers_well(const std::vector<std::string>& question, const System& system, std::string& why) {
-  auto answer = system.query({.argv = question, .deadline = std::chrono::seconds(15)});
-  if (!answer && answer.error().code != Errc::timeout) return std::move(answer).error();
-  if (answer && answer->exit_code == 0) return true;
-  why = answer ? printable(trim(answer->err)) : answer.error().message;
-  return false;
+/// A readiness command. Whether a service is ready is nothing that a user without root's rights decides.
+Command question_of(const std::vector<std::string>& argv) {
+  return {.argv = argv, .deadline = std::chrono::seconds(15), .rests_on_root_alone = true};
 }
 
-/// Waits until the new process is ready, and its node with it. `before` is what was seen of the old one.
-Status wait_until_ready(const RestartedSince& p, const RestartedSince::State& before, System& system) {
-  const auto ready = p.ready.find(before.unit), joined = p.joined.find(before.unit);
-  int successes = 0;
-  std::uint64_t restarts = before.restarts;
-  std::string last = "it did not become active";
-  std::chrono::milliseconds pause = first_pause;
-  for (std::chrono::milliseconds waited{0}; waited < p.deadline; waited += pause) {
-    auto now = inspect(p, system);
-    if (!now) return std::move(now).error();
-    const bool anew = now->started && now->started != before.started && !stale(*now);
-    if (now->active_state == "failed" && anew)
-      return see_journal(before, fmt::format("{} failed to start", before.unit));
-    restarts = std::min(restarts, now->restarts);  // a start by hand begins to count anew
-    if (now->restarts >= restarts + crash_loop)
-      return see_journal(before, fmt::format("{} starts and dies again and again", before.unit));
-    if (running(*now) && anew) {
-      if (ready == p.ready.end()) return ok();
-      auto good = answers_well(ready->second, system, last);
-      if (!good) return std::move(good).error().during(fmt::format("asking whether {} is ready", before.unit));
-      successes = *good ? successes + 1 : 0;
-      if (successes >= ready_in_a_row) {  // the node is asked for as long as this holds
-        if (joined == p.joined.end()) return ok();
-        good = answers_well(joined->second, system, last);
-        if (!good)
-          return std::move(good).error().during(fmt::format("asking whether the node of {} is ready", before.unit));
-        if (*good) return ok();
-      }
-    } else {
-      successes = 0;
-      last = fmt::format("it is {}", now->active_state);
-    }
-    const bool on_the_way = successes > 0 && successes < ready_in_a_row;
-    pause = on_the_way || waited == std::chrono::milliseconds(0) ? first_pause : std::min(pause * 3 / 2, longest_pause);
-    system.wait(pause);
+void ask(const std::vector<std::string>& argv, RestartedSince::Waiting& waiting, System& system) {
+  system.wait(std::chrono::milliseconds(0));  // what was answered before does not count again
+  waiting.question = &argv;
+  system.expect({question_of(argv)}, {});
+}
+
+void rest(RestartedSince::Waiting& waiting, const System& system) {
+  const bool on_the_way = waiting.successes > 0 && waiting.successes < ready_in_a_row;
+  waiting.pause =
+      on_the_way || waiting.pause.count() == 0 ? first_pause : std::min(waiting.pause * 3 / 2, longest_pause);
+  waiting.due = Timestamp{system.now().micros + std::chrono::microseconds(waiting.pause).count()};
+  waiting.pausing = true;
+}
+
+/// Looks at the unit, and asks whether it is ready if the new process runs. `before` is what was seen of the old one.
+void look(const RestartedSince& p, const RestartedSince::State& before, RestartedSince::Waiting& waiting,
+          System& system) {
+  system.wait(std::chrono::milliseconds(0));
+  auto now = inspect(p, system);
+  if (!now) {
+    waiting.outcome = std::move(now).error();
+    return;
   }
-  Error error = see_journal(
-      before, fmt::format("{} was not ready {} s after its restart: {}", before.unit, p.deadline.count() / 1000, last));
-  error.code = Errc::timeout;
-  return error;
+  const bool anew = now->started && now->started != before.started && !stale(*now);
+  waiting.restarts = std::min(waiting.restarts.value_or(before.restarts), now->restarts);  // one by hand counts anew
+  if (now->active_state == "failed" && anew) {
+    waiting.outcome = see_journal(before, fmt::format("{} failed to start", before.unit));
+  } else if (now->restarts >= *waiting.restarts + crash_loop) {
+    waiting.outcome = see_journal(before, fmt::format("{} starts and dies again and again", before.unit));
+  } else if (!running(*now) || !anew) {
+    waiting.successes = 0;
+    waiting.last = fmt::format("it is {}", now->active_state);
+    rest(waiting, system);
+  } else if (const auto ready = p.ready.find(before.unit); ready == p.ready.end()) {
+    waiting.outcome = ok();
+  } else {
+    ask(ready->second, waiting, system);
+  }
+}
+
+/// Takes the answer to what was asked. The node is asked when the service has answered well often enough.
+void judge(const RestartedSince& p, const RestartedSince::State& before, RestartedSince::Waiting& waiting,
+           System& system) {
+  const auto joined = p.joined.find(before.unit);
+  const auto& question = *std::exchange(waiting.question, nullptr);
+  const bool of_node = joined != p.joined.end() && &question == &joined->second;
+  auto answer = system.query(question_of(question));
+  if (!answer && answer.error().code != Errc::timeout) {
+    waiting.outcome = std::move(answer).error().during(
+        fmt::format("asking whether {}{} is ready", of_node ? "the node of " : "", before.unit));
+    return;
+  }
+  const bool good = answer && answer->exit_code == 0;
+  if (!good) waiting.last = answer ? printable(trim(answer->err)) : answer.error().message;
+  if (!of_node) waiting.successes = good ? waiting.successes + 1 : 0;
+  if (!good || waiting.successes < ready_in_a_row) {
+    rest(waiting, system);
+  } else if (of_node || joined == p.joined.end()) {
+    waiting.outcome = ok();
+  } else {
+    ask(joined->second, waiting, system);
+  }
+}
+
+/// The pause is over. While the service answers well there is no need to look at its unit too.
+void next(const RestartedSince& p, const RestartedSince::State& before, RestartedSince::Waiting& waiting,
+          System& system) {
+  waiting.pausing = false;
+  waiting.waited += waiting.pause;
+  if (waiting.successes > 0 && waiting.successes < ready_in_a_row)
+    ask(p.ready.find(before.unit)->second, waiting, system);
+  else
+    look(p, before, waiting, system);
+}
+
+/// Waits until the new process is ready, and its node with it.
+Status wait_until_ready(const RestartedSince& p, const RestartedSince::State& before, RestartedSince::Waiting& waiting,
+                        System& system) {
+  while (!waiting.outcome) {
+    if (waiting.question != nullptr) {
+      judge(p, before, waiting, system);
+    } else if (!waiting.pausing) {
+      look(p, before, waiting, system);
+    } else if (waiting.waited + waiting.pause >= p.deadline) {
+      Error error = see_journal(before, fmt::format("{} was not ready {} s after its restart: {}", before.unit,
+                                                    p.deadline.count() / 1000, waiting.last));
+      error.code = Errc::timeout;
+      waiting.outcome = std::move(error);
+    } else {
+      const std::chrono::microseconds left(waiting.due.micros - system.now().micros);
+      system.wait(
+          std::clamp(std::chrono::ceil<std::chrono::milliseconds>(left), std::chrono::milliseconds(0), waiting.pause));
+      next(p, before, waiting, system);
+    }
+  }
+  return *waiting.outcome;
 }
 
 /// The version of the file before the one that `state` saw; nullopt if there is none, or if somebody else has written
@@ -158,7 +210,8 @@ Status go_back(const RestartedSince& p, const RestartedSince::State& state, Erro
     return failure;
   }
   Status again = ask_for_restart(*broken, system);
-  if (again) again = wait_until_ready(p, *broken, system);
+  RestartedSince::Waiting waiting;
+  if (again) again = wait_until_ready(p, *broken, waiting, system);
   if (again) {
     failure.message +=
         fmt::format("; '{}' was put back as it was before, and {} is ready again", p.config.str(), state.unit);
@@ -251,9 +304,22 @@ Status begin(const RestartedSince& p, const RestartedSince::State& state, System
   return needs_restart(state) ? ask_for_restart(state, system) : ok();
 }
 
-Status settle(const RestartedSince& p, const RestartedSince::State& state, System& system) {
+void go_on(const RestartedSince& p, const RestartedSince::State& state, RestartedSince::Waiting& waiting,
+           System& system) {
+  if (!needs_restart(state) || waiting.outcome) return;
+  if (waiting.question != nullptr) {
+    if (system.answered(question_of(*waiting.question))) judge(p, state, waiting, system);
+  } else if (!waiting.pausing) {
+    rest(waiting, system);  // the service manager has just begun
+  } else if (system.now() >= waiting.due) {
+    next(p, state, waiting, system);
+  }
+}
+
+Status settle(const RestartedSince& p, const RestartedSince::State& state, RestartedSince::Waiting& waiting,
+              System& system) {
   if (!needs_restart(state)) return ok();
-  Status done = wait_until_ready(p, state, system);
+  Status done = wait_until_ready(p, state, waiting, system);
   if (done) return done;
   // Only these say that the service cannot live with its file; that it could not be asked says nothing.
   const Errc code = done.error().code;
@@ -263,7 +329,8 @@ Status settle(const RestartedSince& p, const RestartedSince::State& state, Syste
 
 Status apply(const RestartedSince& p, const RestartedSince::State& state, System& system) {
   Status begun = begin(p, state, system);
-  return begun ? settle(p, state, system) : begun;
+  RestartedSince::Waiting waiting;
+  return begun ? settle(p, state, waiting, system) : begun;
 }
 
 }  // namespace converge

@@ -28,6 +28,16 @@ struct RestartedSince {
     std::optional<Timestamp> changed;  // of the file; nullopt: absent
     Timestamp now;
   };
+  struct Waiting {
+    const std::vector<std::string>* question = nullptr;  // of the readiness commands: asked, its answer not judged yet
+    bool pausing = false;                                // until `due`
+    int successes = 0;                                   // in a row
+    std::optional<std::uint64_t> restarts;               // the fewest that were seen
+    std::string last = "it did not become active";       // why it is not ready yet
+    std::chrono::milliseconds pause{0}, waited{0};
+    Timestamp due;
+    std::optional<Status> outcome;
+  };
   static constexpr bool live_only = true;
 };
 
@@ -37,7 +47,10 @@ Checks compare(const RestartedSince& p, const RestartedSince::State& state);
 Status preflight(const RestartedSince& p, const RestartedSince::State& state, const SystemView& view);
 /// begin: asks for the restart. settle: waits until the new process is ready; goes back if it will not be.
 Status begin(const RestartedSince& p, const RestartedSince::State& state, System& system);
-Status settle(const RestartedSince& p, const RestartedSince::State& state, System& system);
+void go_on(const RestartedSince& p, const RestartedSince::State& state, RestartedSince::Waiting& waiting,
+           System& system);
+Status settle(const RestartedSince& p, const RestartedSince::State& state, RestartedSince::Waiting& waiting,
+              System& system);
 Status apply(const RestartedSince& p, const RestartedSince::State& state, System& system);
 Wants wants(const RestartedSince& p);
 /// The path whose change in the same chain makes a restart necessary: only what runs is restarted.

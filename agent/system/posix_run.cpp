@@ -97,4 +97,10 @@ void PosixSystem::expect(const std::vector<Command>& queries, const std::vector<
   if (!wanted.empty()) memory_.units.merge(unit_properties(wanted));
 }
 
+bool PosixSystem::answered(const Command& query) const {
+  const auto found = std::find_if(memory_.asked.begin(), memory_.asked.end(),
+                                  [&](const Asked& asked) { return asked.command == query; });
+  return found == memory_.asked.end() || found->answer || memory_.jobs.ended(found->job);
+}
+
 }  // namespace converge

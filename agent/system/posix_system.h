@@ -48,6 +48,7 @@ class PosixSystem final : public System {
   std::uint64_t page_size() const override;
   bool is_live() const override { return live_; }
   void expect(const std::vector<Command>& queries, const std::vector<std::string>& units) const override;
+  bool answered(const Command& query) const override;
 
   Status write_file(const Place& place, std::string_view content, const WriteOptions& options) override;
   Status make_directory(const Place& place, Mode mode, Owner owner) override;

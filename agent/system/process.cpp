@@ -473,6 +473,11 @@ Result<CommandOutput> Jobs::answer(std::size_t job) {
   return *std::move(state_->answers[job]);
 }
 
+bool Jobs::ended(std::size_t job) {
+  if (!state_->answers[job]) state_->step(Clock::now());
+  return state_->answers[job].has_value();
+}
+
 void Jobs::drop(std::size_t job) {
   state_->launches[job].command = nullptr;
   std::erase_if(state_->active, [job](const auto& running) {

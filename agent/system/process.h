@@ -43,6 +43,8 @@ class Jobs {
   std::size_t start(Launch launch);
   /// Waits for its end; the answers are those of run_all(). To be asked once.
   Result<CommandOutput> answer(std::size_t job);
+  /// True if its answer is there. Does not wait.
+  bool ended(std::size_t job);
   /// Ends a job that nobody will ask about any more: KILL, with its process group. Not to be called once it was asked.
   void drop(std::size_t job);
   /// Lets time pass.

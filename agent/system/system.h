@@ -217,6 +217,8 @@ class SystemView {
   /// host, which also ends what is still being asked, and only once across a wait(). What rests on root alone outlives
   /// changes that were made with the rights of another user. Changes nothing but time.
   virtual void expect(const std::vector<Command>& /*queries*/, const std::vector<std::string>& /*units*/) const {}
+  /// False while an announced query is still under way: query() would wait for it.
+  virtual bool answered(const Command& /*query*/) const { return true; }
 };
 
 /// How to write a file. `replaces`: what look() said before; if the path is something else by now, Errc::changed.

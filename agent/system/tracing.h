@@ -37,6 +37,7 @@ class TracingSystem final : public System {
   std::uint64_t page_size() const override { return inner_.page_size(); }
   bool is_live() const override { return inner_.is_live(); }
   void expect(const std::vector<Command>& queries, const std::vector<std::string>& units) const override;
+  bool answered(const Command& query) const override { return inner_.answered(query); }
 
   Status write_file(const Place& place, std::string_view content, const WriteOptions& options) override;
   Status make_directory(const Place& place, Mode mode, Owner owner) override;

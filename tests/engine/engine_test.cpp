@@ -291,6 +291,25 @@ TEST(Engine, WhatRestsOnRootAloneIsAskedWhileUsersThingsAreChanged) {
   EXPECT_EQ(after.after, 3U);
 }
 
+TEST(Engine, WhatHasToBeWaitedForGoesOnWhileOthersAct) {
+  FakeSystem host = fake_debian();
+  host.asks_ahead = true;
+  std::vector<std::size_t> after;  // how many changes each question came
+  host.on_command("k3s", [&after](FakeSystem& now, const Command&, bool) {
+    after.push_back(now.mutations().size());
+    return CommandOutput{};
+  });
+  std::vector<Declared> files;
+  for (int i = 0; i < 20; ++i) files.push_back({file("/etc/file" + std::to_string(i), "x"), {}});
+  Work others = work_of("b", {});
+  others.rendered.chain = std::move(files);
+  Recorder recorder;
+  apply({work_of("a", {file("/etc/k3s.yaml", "x"), restarted()}), others}, host, recorder, {});
+  EXPECT_EQ(recorder.steps.size(), 22U);
+  ASSERT_FALSE(after.empty());
+  EXPECT_LT(after.back(), host.mutations().size());
+}
+
 TEST(Engine, WhatFollowsAChangeIsAChangeInPlanAndInApply) {
   FakeSystem host = fake_debian();
   const std::string drop_in = "/etc/systemd/system/user-1000.slice.d/limits.conf";

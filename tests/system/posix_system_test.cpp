@@ -94,10 +94,12 @@ TEST(LiveSystem, WhatIsExpectedGoesOnWhileTimePassesAndOthersAreAsked) {
   System& host = **live;
   const Held held;
   host.expect({held.command}, {});  // would not return if it waited
+  EXPECT_FALSE(host.answered(held.command));
   EXPECT_EQ(host.query({.argv = {"echo", "other"}})->out, "other\n");
   host.wait(std::chrono::milliseconds(1));
   held.let_go();
   EXPECT_EQ(host.query(held.command)->out, "told");
+  EXPECT_TRUE(host.answered(held.command));
 }
 
 TEST(LiveSystem, AfterAWaitWhatWasAnsweredIsAskedAnew) {
