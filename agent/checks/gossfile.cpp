@@ -604,12 +604,13 @@ std::optional<Assertion> Reader::assertion(const Resource& resource, const std::
     each.attribute = (*names)[i];
     if (each.property.empty()) each.property = each.attribute.substr(each.attribute.find('.') + 1);
   }
-  out.asked = Asked(key, type.key, std::move(options), type.attributes, names);
+  out.asked = Asked(std::move(resource.entry->key), type.key, std::move(options), type.attributes, names);
   if (!notes.title.empty() || !notes.severity.empty() || !notes.meta.is_null() || !notes.tags.empty())
     out.notes = std::make_shared<const Notes>(std::move(notes));
   if (type.accept != nullptr)
     if (const Status fine = type.accept(out.asked); !fine) {
-      error(at, fmt::format("'{}: {}': {}", type.name, printable(key), fine.error().message), fine.error().hint);
+      error(at, fmt::format("'{}: {}': {}", type.name, printable(out.asked.id()), fine.error().message),
+            fine.error().hint);
       return std::nullopt;
     }
   out.at = placed(at);
