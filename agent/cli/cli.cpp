@@ -9,6 +9,7 @@
 #include "cli/record.h"
 #include "cli/verbs.h"
 #include "remote/agent.h"
+#include "remote/fleet.h"
 
 namespace converge::cli {
 namespace {
@@ -138,6 +139,19 @@ void add_host_options(CLI::App& app, Options& o) {
       ->capture_default_str();
 }
 
+/// Why `text` is no share of the hosts; "" if it is one.
+std::string not_a_share(const std::string& text) {
+  const auto share = remote::Share::parse(text);
+  return share ? "" : fmt::format("{}: {}", share.error().message, share.error().hint);
+}
+
+std::string not_a_batch(const std::string& text) {
+  std::string problem = not_a_share(text);
+  if (problem.empty() && remote::Share::parse(text)->number == 0)
+    problem = "a batch of 0 hosts never ends: say 1 or more";
+  return problem;
+}
+
 void add_connection_options(CLI::App& app, Options& o) {
   add_host_options(app, o);
   app.add_flag("-b,--become", o.become, "become root by sudo or doas when not root");
@@ -146,8 +160,10 @@ void add_connection_options(CLI::App& app, Options& o) {
       ->check(CLI::IsMember({"sudo", "doas"}))
       ->type_name("METHOD");
   app.add_option("--serial", o.serial, "hosts in a batch, 5 or 30%; the next begins when all of one are done")
+      ->check(not_a_batch, "")
       ->type_name("N");
   app.add_option("--max-fail", o.max_fail, "begin no more hosts when more than this many of a batch failed, 5 or 30%")
+      ->check(not_a_share, "")
       ->type_name("N");
   app.add_option("--host-timeout", o.host_timeout, "seconds for everything on one host; 0: no limit")
       ->type_name("SECONDS")

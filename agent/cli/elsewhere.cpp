@@ -301,12 +301,6 @@ int worse(int a, int b) {
 
 std::vector<std::string> check_elsewhere(const Options& options, Loaded& loaded, std::vector<std::string> hosts,
                                          Facts& here, Diagnostics& diagnostics) {
-  for (const auto* share : {&options.serial, &options.max_fail})
-    if (!share->empty())
-      if (const auto good = remote::Share::parse(*share); !good)
-        complain(diagnostics, {}, good.error().text(), good.error().hint);
-  if (options.serial == "0" || options.serial == "0%")
-    complain(diagnostics, {}, "a batch of 0 hosts never ends", "say --serial 1 or more");
   const spec::Value facts = facts_value(here);
   std::vector<std::string> out;
   for (std::string& host : hosts) {

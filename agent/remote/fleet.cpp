@@ -14,19 +14,40 @@
 namespace converge::remote {
 namespace {
 
-constexpr std::size_t events_kept = 1024;  // then hosts wait for the listener
+// So many, and no more than so large together; then hosts wait for the listener.
+constexpr std::size_t events_kept = 1024, bytes_kept = std::size_t{16} << 20U;
 
 struct Event {
   std::size_t host;
   std::variant<News, HostEnd> what;
 };
 
+/// What its texts take: what a host says may be large.
+std::size_t size_of(const Step& step) {
+  std::size_t size = step.note.size() + step.diff.size();
+  for (const Check& check : step.checks) size += check.expected.size() + check.actual.size() + check.detail.size();
+  return size;
+}
+std::size_t size_of(const Event& event) {
+  const auto* news = std::get_if<News>(&event.what);
+  if (news == nullptr) return 0;
+  if (const auto* step = std::get_if<Step>(news)) return size_of(*step);
+  const auto* left = std::get_if<LeftRun>(news);
+  std::size_t size = 0;
+  if (left != nullptr)
+    for (const Step& step : left->steps) size += size_of(step);
+  return size;
+}
+
 /// Events on their way from the hosts' threads to the caller's.
 class Events {
  public:
   void put(Event event) {
+    const std::size_t size = size_of(event);
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return events_.size() < events_kept; });
+    changed_.wait(lock,
+                  [&] { return events_.empty() || (events_.size() < events_kept && bytes_ + size <= bytes_kept); });
+    bytes_ += size;
     events_.push_back(std::move(event));
     changed_.notify_all();
   }
@@ -35,6 +56,7 @@ class Events {
     changed_.wait(lock, [&] { return !events_.empty(); });
     Event event = std::move(events_.front());
     events_.pop_front();
+    bytes_ -= size_of(event);
     changed_.notify_all();
     return event;
   }
@@ -43,6 +65,7 @@ class Events {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Event> events_;
+  std::size_t bytes_ = 0;  // of events_
 };
 
 }  // namespace

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 #include <glob.h>
+#include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -141,6 +144,7 @@ class Reader {
     if (asked.port != 0) first_["port"] = {std::to_string(asked.port)};
     if (asked.jumps) first_["proxyjump"] = {asked.jumps->empty() ? "none" : join(*asked.jumps, ",")};
     identity_files_ = asked.identity_files;
+    patience_ = asked.patience;
   }
 
   Status file(const std::string& path, bool of_user, bool must_be_ours, int depth) {
@@ -287,12 +291,30 @@ class Reader {
     const pid_t child = fork();
     if (child < 0) return Error{Errc::io, fmt::format("cannot run Match exec: {}", std::strerror(errno)), {}, {}};
     if (child == 0) {
+      setpgid(0, 0);
       execl("/bin/sh", "sh", "-c", command->c_str(), static_cast<char*>(nullptr));
       _exit(127);
     }
+    setpgid(child, child);  // whichever of us comes first
+    using Clock = std::chrono::steady_clock;
+    const auto until = Clock::now() + patience_;
+    struct pollfd end = {static_cast<int>(syscall(SYS_pidfd_open, child, 0U)), POLLIN, 0};
+    const int longest = end.fd < 0 ? 5 : 60'000;  // a kernel before 5.3 does not tell
+    bool late = false;
     int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    for (;;) {
+      const pid_t ended = waitpid(child, &status, late ? 0 : WNOHANG);
+      if (ended == child || (ended < 0 && errno != EINTR)) break;
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
+      late = left <= 0;
+      if (late)
+        kill(-child, SIGKILL);
+      else
+        poll(&end, 1, static_cast<int>(std::min<long>(left, longest)));
     }
+    if (end.fd >= 0) close(end.fd);
+    if (late)
+      return Error{Errc::timeout, fmt::format("Match exec '{}' did not end in time", printable(*command)), {}, {}};
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
   }
 
@@ -317,6 +339,7 @@ class Reader {
   std::string host_, original_;
   bool final_ = false, wants_final_ = false;
   Account self_;
+  std::chrono::milliseconds patience_{0};
   std::map<std::string, std::vector<std::string>> first_;  // the first value of a keyword is the one that counts
   std::vector<std::string> identity_files_;
 };

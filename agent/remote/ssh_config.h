@@ -2,6 +2,7 @@
 // against that instead of the name given, and it passes over HostKeyAlias, IdentitiesOnly and further known_hosts
 // files.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -42,12 +43,14 @@ struct SshAsked {
   std::string user;
   std::vector<std::string> identity_files;
   std::optional<std::vector<std::string>> jumps;  // instead of ProxyJump and ProxyCommand; an empty list is none
+  std::chrono::milliseconds patience{10'000};     // with a command of `Match exec`
 };
 
 /// Reads `file` ("~/.ssh/config" stands for it and then /etc/ssh/ssh_config, as ssh(1) does; any other file is read
 /// alone, as `ssh -F` does; empty: none). A file that is not there says nothing. Keywords that are not about reaching a
 /// host or logging in by key are passed over. Errc::refused if the user's file may be written by others, Errc::invalid
-/// with file:line for what cannot be understood. `Match exec` runs its command, as ssh(1) does.
+/// with file:line for what cannot be understood. `Match exec` runs its command, as ssh(1) does; Errc::timeout if
+/// it does not end.
 Result<SshConfig> read_ssh_config(const std::string& file, const SshAsked& asked);
 
 /// "[user@]host[:port]" or "ssh://..." taken apart; Errc::invalid.

@@ -688,14 +688,15 @@ class Link {
 
 void Link::pump() {
   std::array<char, piece> room;
-  jump_->process();
   for (bool moved = true; moved;) {
+    // Before each look: what it takes in behind the last one would lie there while everybody waits for more.
+    jump_->process();
     moved = false;
     if (outgoing_.empty() && !ended_) {
       const ssize_t n = recv(near_.number, room.data(), room.size(), MSG_DONTWAIT);
       if (n > 0) outgoing_.assign(room.data(), static_cast<std::size_t>(n));
       if (n == 0) {
-        ended_ = true;
+        ended_ = moved = true;
         ssh_channel_send_eof(jump_channel_);
       }
     }
@@ -718,7 +719,6 @@ void Link::pump() {
     }
     if (jump_ended_ && incoming_.empty()) shutdown(near_.number, SHUT_WR);
   }
-  jump_->process();
 }
 
 int deny(ssh_session, ssh_message, void*) { return 1; }

@@ -53,6 +53,31 @@ std::vector<std::size_t> numbers(std::size_t from, std::size_t to) {
   return out;
 }
 
+TEST(RunFleet, HostsThatSayMuchWaitForTheListener) {
+  std::atomic<int> told = 0;
+  int heard = 0, most_ahead = 0;
+  run_fleet(
+      2, {.parallel = 2},
+      [&](std::size_t, const Tell& tell) {
+        for (int i = 0; i < 100; ++i) {
+          tell(Step{.diff = std::string(std::size_t{1} << 20U, 'x')});
+          ++told;
+        }
+        return good();
+      },
+      [&](std::size_t, const News&) {
+        // Nobody is heard until the hosts have been still for a while.
+        for (int still = 0, before = told; still < 1000; ++still, before = told) {
+          std::this_thread::yield();
+          if (told != before) still = 0;
+        }
+        most_ahead = std::max(most_ahead, told - heard++);
+      },
+      [](std::size_t, const HostEnd&) { return true; }, never);
+  EXPECT_EQ(heard, 200);
+  EXPECT_LE(most_ahead, 16 + 2);
+}
+
 TEST(Share, IsANumberOrAPercentage) {
   EXPECT_EQ(Share::parse("5")->of(100), 5U);
   EXPECT_EQ(Share::parse("0")->of(100), 0U);

@@ -1,6 +1,8 @@
 #include "remote/ssh_config.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <map>
@@ -102,6 +104,23 @@ TEST(SshConfigFile, ExpandsWhatItIsToldToUse) {
   EXPECT_EQ(plain.proxy_command, "nc -X \"a b\" 10.0.0.7 22");
   EXPECT_EQ(plain.user_known_hosts, (std::vector<std::string>{"/k/one", "/k/two"}));
   EXPECT_EQ(plain.host_key_alias, "alias");
+}
+
+TEST(SshConfigFile, ACommandOfMatchExecThatDoesNotEndIsEnded) {
+  const Folder folder;
+  SshAsked asked;
+  asked.host = "web1";
+  asked.patience = std::chrono::milliseconds(20);
+  const std::string fifo = folder.write("unused", "") + ".fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  auto late = read_ssh_config(folder.write("late", "Match exec \"cat " + fifo + "\"\n  User x\n"), asked);
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Errc::timeout);
+  // Nobody reads the FIFO any more: O_NONBLOCK says so at once.
+  EXPECT_LT(open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC), 0);
+  asked.patience = std::chrono::seconds(20);
+  EXPECT_EQ(read(folder.write("good", "Match exec true\n  User x\n"), asked).user, "x");
+  EXPECT_NE(read(folder.write("bad", "Match exec false\n  User x\n"), asked).user, "x");
 }
 
 TEST(SshConfigFile, WhatWasAskedComesFirst) {
