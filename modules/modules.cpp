@@ -5,15 +5,15 @@
 
 namespace converge {
 
-extern const Module block_module, command_module, directory_module, file_module, k3s_registries_module, line_module,
-    nproc_limits_module, service_module, ssh_git_module, swapfile_module, symlink_module, sysctl_module,
-    systemd_slice_module;
+extern const Module block_module, command_module, directory_module, drift_timer_module, file_module,
+    k3s_registries_module, line_module, nproc_limits_module, service_module, ssh_git_module, swapfile_module,
+    symlink_module, sysctl_module, systemd_slice_module;
 
 const std::vector<const Module*>& modules() {
   static const std::vector<const Module*> table{
-      &block_module,   &command_module,      &directory_module,     &file_module,    &k3s_registries_module,
-      &line_module,    &nproc_limits_module, &service_module,       &ssh_git_module, &swapfile_module,
-      &symlink_module, &sysctl_module,       &systemd_slice_module,
+      &block_module,          &command_module, &directory_module,    &drift_timer_module,   &file_module,
+      &k3s_registries_module, &line_module,    &nproc_limits_module, &service_module,       &ssh_git_module,
+      &swapfile_module,       &symlink_module, &sysctl_module,       &systemd_slice_module,
   };
   return table;
 }

@@ -21,7 +21,7 @@ struct VerbRow {
   int (*run)(const Options&);
 };
 
-constexpr std::array<VerbRow, 11> verbs{{
+constexpr std::array<VerbRow, 12> verbs{{
     {"apply", "make hosts as their specs say, and prove it (the default)",
      "  sudo converge -l CoulombCore              on the node itself\n"
      "  converge -l CoulombCore --diff -t limits  only items tagged 'limits', with diffs\n"
@@ -40,6 +40,11 @@ constexpr std::array<VerbRow, 11> verbs{{
      "  converge history show last           every step and check of one\n  converge history diff 12 14\n"
      "  converge history prune --keep 30d\n",
      history_verb},
+    {"schedule", "run the drift check of this host from a timer: install, remove or status",
+     "  sudo converge schedule install --every 30min   from the directory that has inventory and specs\n"
+     "  sudo converge schedule install --apply         drift is put right, not only reported\n"
+     "  converge schedule status\n  sudo converge schedule remove\n",
+     schedule_verb},
     {"trust", "show the SSH host keys of new hosts, and pin them in known_hosts",
      "  converge trust -l all\n  converge trust -l 'web*' --yes\n", trust_verb},
     {"facts", "tell what hosts are: system, kernel, memory, addresses",
@@ -68,6 +73,8 @@ void add_inventory_options(CLI::App& app, Options& o) {
       ->capture_default_str();
   app.add_option("-l,--limit", o.limit, "which hosts: names, groups, all, globs, a:b, a:&b, a:!b, ~regex, @file")
       ->type_name("PATTERN");
+  app.add_option("--trust-owner", o.trust_owner, "a user besides root who may own inventory and specs")
+      ->type_name("USER");
   app.add_option("-e,--extra-vars", o.extra_vars, "variables over all others: key=value, JSON, YAML or @file")
       ->type_name("VARS")
       ->allow_extra_args(false);
@@ -116,6 +123,16 @@ void add_history(CLI::App& app, Options& o) {
          "the file that remembers runs; none: nothing is remembered\n"
          "(default: CONVERGE_HISTORY, or /var/lib/converge/history.db for root, or below\n~/.local/state/converge)")
       ->type_name("FILE");
+}
+
+void add_telling(CLI::App& app, Options& o) {
+  app.add_option("--textfile", o.textfile, "write metrics of the run here, for node_exporter's textfile collector")
+      ->type_name("PATH");
+  app.add_option("--on-drift", o.on_drift,
+                 "run this on new drift, with it as JSON on standard input; once for each word")
+      ->type_name("WORD")
+      ->allow_extra_args(false);
+  app.add_option("--webhook", o.webhook, "post new drift as JSON to this URL, or to that in @FILE")->type_name("URL");
 }
 
 void add_outputs(CLI::App& app, Options& o) {
@@ -205,6 +222,7 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
       add_format(*sub, o);
     if (name != "render") add_run_options(*sub, o, name == "apply");
     if (name != "render" && name != "plan") add_history(*sub, o);
+    if (name == "apply" || name == "drift") add_telling(*sub, o);
     if (name == "verify") add_gossfile_options(*sub, o);
   } else if (name == "trust" || name == "facts") {
     add_inventory_options(*sub, o);
@@ -218,6 +236,26 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
     add_format(*sub, o);
     sub->add_option("--explain", o.explain, "every variable of HOST, its value, and where it comes from")
         ->type_name("HOST");
+  } else if (name == "schedule") {
+    add_inventory_options(*sub, o);
+    add_format(*sub, o);
+    add_telling(*sub, o);
+    sub->add_option("WORD", o.words, "install, remove or status")->type_name(" ");
+    sub->add_option("--every", o.every, "how often: 5min, 30min, 1h, 6h, 1d ...")
+        ->type_name("SPAN")
+        ->capture_default_str();
+    sub->add_option("--splay", o.splay, "wait up to so long besides, the same every time")
+        ->type_name("SPAN")
+        ->capture_default_str();
+    sub->add_flag("--apply", o.heal, "put drift right instead of only reporting it");
+    sub->add_option("-c,--connection", o.connection, "local: the host of -l is this machine")
+        ->check(CLI::IsMember({"local"}))
+        ->type_name("KIND");
+    sub->add_option("--root", o.root, "work on this directory tree instead of the running system")
+        ->type_name("DIR")
+        ->capture_default_str();
+    sub->add_flag("--diff", o.diff, "show unified diffs of files");
+    sub->add_flag("--wait", o.wait, "wait for another run to end instead of stopping");
   } else if (name == "history") {
     add_format(*sub, o);
     add_history(*sub, o);
@@ -235,7 +273,13 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
 }
 
 bool takes_value(std::string_view word) {
-  constexpr std::array<std::string_view, 38> options{"-g",
+  constexpr std::array<std::string_view, 44> options{"--trust-owner",
+                                                     "--textfile",
+                                                     "--on-drift",
+                                                     "--webhook",
+                                                     "--every",
+                                                     "--splay",
+                                                     "-g",
                                                      "--history",
                                                      "-n",
                                                      "--last",

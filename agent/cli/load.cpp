@@ -1,6 +1,7 @@
 #include "cli/load.h"
 
 #include <fmt/core.h>
+#include <pwd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -56,6 +57,20 @@ bool is_this_machine(const std::string& name, const Facts& facts) {
 }  // namespace
 
 bool load_inventory(const Options& options, bool all_without_limit, Loaded& loaded, Diagnostics& diagnostics) {
+  if (!options.trust_owner.empty()) {
+    std::uint64_t uid = 0;
+    const struct passwd* entry = getpwnam(options.trust_owner.c_str());
+    if (entry != nullptr) {
+      uid = entry->pw_uid;
+    } else if (!parse_number(options.trust_owner, uid) || uid >= UINT32_MAX) {
+      complain(diagnostics, Error{Errc::not_found,
+                                  fmt::format("there is no user '{}' to trust", printable(options.trust_owner)),
+                                  {},
+                                  "name the owner of inventory and specs with --trust-owner"});
+      return false;
+    }
+    loaded.files.caller = static_cast<std::uint32_t>(uid);
+  }
   if (!options.gossfiles.empty() && options.limit.empty()) {
     auto extra = spec::parse_extra_vars(options.extra_vars, loaded.files, loaded.sources, diagnostics);
     if (extra) loaded.extra = *std::move(extra);

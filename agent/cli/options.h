@@ -33,11 +33,16 @@ struct Options {
   std::string format_options;        // of those, "perfdata,verbose"
   std::string colour = "auto";
   int verbose = 0;
-  std::string log_level;               // "": what `verbose` says
-  std::string explain;                 // inventory --explain HOST
-  std::string module;                  // doc MODULE
+  std::string log_level;          // "": what `verbose` says
+  std::string explain;            // inventory --explain HOST
+  std::string module;             // doc MODULE
+  std::string trust_owner;        // a user besides root who may own what is read
+  std::string textfile, webhook;  // drift: whom to tell
+  std::vector<std::string> on_drift;
+  std::string every = "30min", splay = "5min";  // schedule
+  bool heal = false;
   std::string history;                 // a file; "none"; empty: where it lies by itself
-  std::vector<std::string> words;      // history WORDS
+  std::vector<std::string> words;      // history WORDS, schedule WORD
   std::size_t last = 20;               // history: so many runs
   std::string keep = "90d";            // history prune
   std::vector<std::string> arguments;  // the whole command line after the program, for running it again as root

@@ -25,6 +25,18 @@ std::string output_names();
 /// into `unwritten`, which must outlive it. `several`: hosts.
 std::unique_ptr<Reporter> reporter_for(const Options& options, Verb verb, bool several, std::vector<Error>& unwritten);
 
+/// The one host a local run is about, told as the reporter wants it.
+class HostObserver final : public Observer {
+ public:
+  HostObserver(Reporter& reporter, const std::string& host) : reporter_(reporter), host_(host) {}
+  void begins(const std::string& item, const ResourceId& /*id*/) override { reporter_.doing(host_, item); }
+  void step(const Step& step) override { reporter_.step(host_, step); }
+
+ private:
+  Reporter& reporter_;
+  const std::string& host_;
+};
+
 /// Puts `text` into a new file in place of `path`.
 Status replace_file(const std::filesystem::path& path, const std::string& text);
 

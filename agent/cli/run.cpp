@@ -15,6 +15,7 @@
 #include "cli/interrupt.h"
 #include "cli/load.h"
 #include "cli/log.h"
+#include "cli/notify.h"
 #include "cli/outputs.h"
 #include "cli/record.h"
 #include "cli/verbs.h"
@@ -75,18 +76,6 @@ void remember_failed(const std::vector<std::string>& hosts, Log& log) {
   if (!replace_file(file, join(hosts, "\n") + "\n"))
     log.warning(fmt::format("cannot keep the names of the hosts that failed in '{}'", file.string()));
 }
-
-/// The one host a local run is about, told as the reporter wants it.
-class HostObserver final : public Observer {
- public:
-  HostObserver(Reporter& reporter, const std::string& host) : reporter_(reporter), host_(host) {}
-  void begins(const std::string& item, const ResourceId& /*id*/) override { reporter_.doing(host_, item); }
-  void step(const Step& step) override { reporter_.step(host_, step); }
-
- private:
-  Reporter& reporter_;
-  const std::string& host_;
-};
 
 int complain(const Error& error, int code) {
   fmt::print(stderr, "converge: {}\n", printable(error.text()));
@@ -184,7 +173,13 @@ int run_verb(const Options& options) {
   };
   const bool several = local.size() + elsewhere.size() > 1;
   std::vector<Error> unwritten;
-  const auto told = reporter_for(options, verb, several, unwritten);
+  auto told = reporter_for(options, verb, several, unwritten);
+  if (auto others = notifier(options, *system, log)) {
+    std::vector<std::unique_ptr<Reporter>> both;
+    both.push_back(std::move(told));
+    both.push_back(std::move(others));
+    told = several_reporters(std::move(both));
+  }
   const std::string run_id = remote::random_id();
   std::unique_ptr<Reporter> remembering;
   if (verb != Verb::plan && options.gossfiles.empty() && (verb == Verb::drift || !history_file(options).empty()))

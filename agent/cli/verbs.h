@@ -6,6 +6,7 @@ namespace converge::cli {
 
 int run_verb(const Options& options);  // apply, plan, verify, drift
 int history_verb(const Options& options);
+int schedule_verb(const Options& options);
 int trust_verb(const Options& options);
 int facts_verb(const Options& options);
 int render_verb(const Options& options);

@@ -111,6 +111,14 @@ Check check_boot(const LoadedUnit& p, const LoadedUnit::State& state) {
   return check;
 }
 
+/// The unit's own file: the one systemd read.
+Check check_fragment(const LoadedUnit& p, const LoadedUnit::State& state) {
+  const auto found = state.properties.find("FragmentPath");
+  const std::string read = found == state.properties.end() ? "" : found->second;
+  if (p.absent) return check_that("unit", read != p.drop_in.str(), "without " + p.drop_in.str(), read);
+  return check_that("unit", read == p.drop_in.str(), p.drop_in.str(), read.empty() ? "not loaded" : read);
+}
+
 Check check_drop_in(const LoadedUnit& p, const LoadedUnit::State& state) {
   const std::string expected = (p.absent ? "without " : "") + p.drop_in.str();
   if (!state.properties.contains("DropInPaths")) {
@@ -255,15 +263,16 @@ Result<LoadedUnit::State> inspect(const LoadedUnit& p, const SystemView& view) {
     if (auto status = read_use(p, view, state); !status) return std::move(status).error();
     return state;
   }
-  if (p.absent) return state;
+  if (p.absent || p.whole) return state;
   if (auto status = read_drop_ins(p, view, state); !status) return std::move(status).error();
   return state;
 }
 
 Checks compare(const LoadedUnit& p, const LoadedUnit::State& state) {
-  const auto& [unit, drop_in, properties, absent, ask] = p;
+  const auto& [unit, drop_in, properties, whole, absent, ask] = p;
   if (ask == LoadedUnit::Ask::room) return compare_room(p, state);
   (void)unit, (void)drop_in;  // which one, and what check_drop_in looks for
+  if (whole) return {check_fragment(p, state), check_reload(state)};
   Checks checks{check_drop_in(p, state)};
   if (!absent) {
     for (const auto& property : properties) {

@@ -18,6 +18,7 @@ struct LoadedUnit {
   std::string unit;  // "user-1000.slice"
   AbsPath drop_in;
   std::vector<Property> properties;
+  bool whole = false;   // `drop_in` is the unit's own file, and `properties` do not count
   bool absent = false;  // systemd must not have the drop-in loaded any more; `properties` do not count
   /// loaded: as above. room: only asked before the drop-in is written, because any reload would put it into force: what
   /// the slice uses now is within each MemoryMax and TasksMax of `properties` that is not loaded yet. The kernel would

@@ -96,7 +96,8 @@ Result<Service::State> inspect(const Service& p, const SystemView& view) {
 }
 
 Checks compare(const Service& p, const Service::State& state) {
-  const auto& [name, running, enabled] = p;
+  const auto& [name, running, enabled, made_here] = p;
+  (void)made_here;  // only an obstacle, or none
   using Init = Service::State::Init;
   Checks checks;
   if (state.init == Init::none) {
@@ -138,6 +139,7 @@ Status preflight(const Service& p, const Service::State& state, const SystemView
   if (state.init == Service::State::Init::none)
     return Error{Errc::unsupported, "neither systemd nor OpenRC runs here", {}, {}};
   if (!wanted) return ok();
+  if (!state.exists && p.made_here) return ok();
   if (!state.exists)
     return Error{
         Errc::refused, "there is no service '" + p.name + "'", {}, "install what brings it, or check its name"};

@@ -8,6 +8,7 @@ namespace converge {
 struct Service {
   std::string name;  // "k3s", "getty@tty1.service"
   std::optional<bool> running, enabled;
+  bool made_here = false;  // what comes before it in its chain installs it: that it is not there yet is no obstacle
   struct State {
     enum class Init { systemd, openrc, none } init = Init::none;
     bool exists = false;

@@ -127,5 +127,63 @@ TEST_F(RememberedSession, WithoutAHistoryDriftHasNoDates) {
   EXPECT_EQ(history().exit, 1);
 }
 
+TEST_F(RememberedSession, MetricsOfARunAreAFile) {
+  run("");
+  place_.write("tree/etc/motd", "broken\n");
+  const Ran ran = run("drift --textfile drift.prom");
+  EXPECT_EQ(ran.exit, 2) << ran.err;
+  const std::string metrics = place_.read("drift.prom");
+  EXPECT_TRUE(has(metrics, "converge_resources{host=\"node1\",outcome=\"out_of_sync\"} 1\n")) << metrics;
+  EXPECT_TRUE(has(metrics, "converge_new_drift{host=\"node1\"} 1\n")) << metrics;
+  EXPECT_TRUE(has(metrics, "converge_run_exit_code{verb=\"drift\"} 2\n")) << metrics;
+  EXPECT_EQ(run("drift --textfile /nowhere/drift.prom").exit, 2) << "it changes nothing else";
+}
+
+TEST_F(RememberedSession, NobodyIsToldOfOldDrift) {
+  run("");
+  place_.write("tree/etc/motd", "broken\n");
+  Ran ran = run("drift --on-drift /bin/true");
+  EXPECT_TRUE(has(ran.err, "nobody was told of this drift")) << "no command runs in a tree: " << ran.err;
+  EXPECT_EQ(ran.exit, 2);
+  ran = run("drift --on-drift /bin/true");
+  EXPECT_EQ(ran.err, "") << "it is old by now";
+}
+
+class Scheduled : public RememberedSession {
+ protected:
+  Ran schedule(const std::string& arguments) const {
+    return place_.run("schedule " + arguments + " --root '" + place_.here().string() + "/tree'");
+  }
+  std::string service() const { return place_.read("tree/etc/systemd/system/converge-drift.service"); }
+};
+
+TEST_F(Scheduled, ATimerIsMadeKeptAndRemoved) {
+  std::filesystem::create_directories(place_.here() / "tree/etc/systemd/system");
+  Ran ran =
+      schedule("install -l node1 -c local --every 2h --textfile /run/a.prom --on-drift /bin/mail --on-drift 'a b$%'");
+  EXPECT_EQ(ran.exit, 0) << ran.out << ran.err;
+  EXPECT_TRUE(
+      has(service(), "drift -l node1 -c local --textfile /run/a.prom --on-drift /bin/mail --on-drift \"a b$$%%\"\n"))
+      << service();
+  EXPECT_TRUE(has(service(), "WorkingDirectory=" + place_.here().string() + "\n"));
+  EXPECT_TRUE(has(place_.read("tree/etc/systemd/system/converge-drift.timer"), "OnCalendar=0/2:00\n"));
+  ran = schedule("install -l node1 -c local --every 2h --textfile /run/a.prom --on-drift /bin/mail --on-drift 'a b$%'");
+  EXPECT_TRUE(has(ran.out, "0 changed")) << ran.out;
+  ran = schedule("install -l node1 -c local --apply");
+  EXPECT_TRUE(has(service(), "converge -l node1")) << service();
+  EXPECT_EQ(schedule("remove").exit, 0);
+  EXPECT_EQ(service(), "");
+}
+
+TEST_F(Scheduled, WhatCannotBeKeptIsRefused) {
+  Ran ran = schedule("install -l node1 -c local --every 7min");
+  EXPECT_EQ(ran.exit, 64);
+  EXPECT_TRUE(has(ran.err, "'7min' does not divide an hour or a day")) << ran.err;
+  EXPECT_EQ(schedule("install -l pair -c local").exit, 64) << "two hosts";
+  EXPECT_EQ(schedule("install -l node1 -c local -i elsewhere").exit, 64);
+  EXPECT_EQ(schedule("sometimes").exit, 64);
+  EXPECT_EQ(schedule("status").exit, 1);
+}
+
 }  // namespace
 }  // namespace converge

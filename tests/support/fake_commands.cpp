@@ -149,6 +149,26 @@ void daemon_reload(FakeSystem& host) {
       if (entry.ends_with(".d") && entry.find("-.") == std::string::npos && entry.find('.') != entry.rfind('.'))
         names.push_back(entry.substr(0, entry.size() - 2));
   }
+  const std::string own = "/etc/systemd/system/";
+  for (auto it = host.units.begin(); it != host.units.end();) {
+    const auto fragment = it->second.find("FragmentPath");
+    const bool gone =
+        fragment != it->second.end() && fragment->second.starts_with(own) && !host.exists(fragment->second);
+    it = gone ? host.units.erase(it) : std::next(it);
+  }
+  std::erase_if(names,
+                [&](const std::string& name) { return !host.units.contains(name) && !name.ends_with(".slice"); });
+  if (const auto entries = host.list(AbsPath("/etc/systemd/system")); entries && *entries) {
+    for (const auto& entry : **entries) {
+      if (!entry.ends_with(".service") && !entry.ends_with(".timer")) continue;
+      auto& properties = host.units[entry];
+      properties["FragmentPath"] = own + entry;
+      properties.try_emplace("UnitFileState",
+                             host.content(own + entry).find("[Install]") == std::string::npos ? "static" : "disabled");
+      properties["LoadedAs"] = host.content(own + entry);
+      names.push_back(entry);
+    }
+  }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   for (const auto& name : names) load_unit(host, name);
@@ -277,6 +297,10 @@ void install_systemctl(FakeSystem& host) {
   host.unit_hook = [](const FakeSystem& now, std::string_view unit, UnitProperties& properties) {
     // As systemd answers: yes when a drop-in it loaded is gone or one it has not loaded is there.
     if (now.units.contains(unit) && properties["DropInPaths"] != join(drop_ins(now, std::string(unit)), " "))
+      properties["NeedDaemonReload"] = "yes";
+    const auto fragment = properties.find("FragmentPath"), loaded = properties.find("LoadedAs");
+    if (fragment != properties.end() && loaded != properties.end() &&
+        (!now.exists(fragment->second) || now.content(fragment->second) != loaded->second))
       properties["NeedDaemonReload"] = "yes";
   };
 }
