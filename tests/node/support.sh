@@ -59,10 +59,10 @@ expect_same() { # EXPECTED ACTUAL TITLE
 }
 
 # Everything that the node's disk holds and when each was changed: two equal answers mean that nothing was written.
-# What the node's own services write while it runs is left out.
+# What the node's own services write while it runs, and converge's own history, are left out.
 disk() {
   find "$root" -xdev \( -path "$root/proc" -o -path "$root/sys" -o -path "$root/dev" -o -path "$root/run" -o -path "$root/tmp" \
-    -o -path "$root/usr" -o -path "$root/var/log" -o -path "$root/var/lib/systemd" -o -path "$root/var/tmp" \) -prune \
+    -o -path "$root/usr" -o -path "$root/var/log" -o -path "$root/var/lib/systemd" -o -path "$root/var/lib/converge" -o -path "$root/var/tmp" \) -prune \
     -o -printf '%P %y %m %U:%G %s %T@ %C@ %l\n' | sort
 }
 
