@@ -7,6 +7,7 @@
 
 #include "core/text.h"
 #include "spec/yaml.h"
+#include "spec/yaml_plain.h"
 
 namespace converge::spec {
 namespace {
@@ -25,20 +26,12 @@ bool any_template(const Value& value) {
   return false;
 }
 
-/// `text` as a plain YAML scalar. Only what could be something else than a string is given to the reader.
-Value plain_scalar(std::string_view text, SourcePos at) {
-  const std::string word = lower(text);
-  const bool maybe_typed = word.empty() || word == "~" || word == "null" || word == "true" || word == "false" ||
-                           (word.find_first_of("0123456789") != std::string::npos &&
-                            word.find_first_not_of("0123456789.e+-") == std::string::npos);
-  if (maybe_typed && !word.empty()) {
-    Diagnostics ignored;
-    const Source source{"-e", std::string(text)};
-    const auto value = read_yaml(source, {}, ignored);
-    if (value && value->string() == nullptr && value->list() == nullptr && value->map() == nullptr)
-      return Value(value->data(), at);
-  }
-  return Value(std::string(text), at, true);
+/// `text` as a plain YAML scalar.
+Value plain_scalar(const std::string& text, SourcePos at) {
+  if (text.empty()) return Value(text, at, true);
+  Value::Data data = typed_scalar(text);
+  const bool is_text = std::holds_alternative<std::string>(data);
+  return Value(std::move(data), at, is_text);
 }
 
 /// True for "a=1 b=2": in Ansible two variables, for us one whose value holds a blank.
@@ -112,7 +105,7 @@ std::optional<Map> parse_extra_vars(const std::vector<std::string>& arguments, c
         continue;
       }
       const SourcePos at{source, 1, static_cast<int>(equals) + 2};
-      Entry entry{std::string(trim(argument.substr(0, equals))), {source, 1, 1}, plain_scalar(value, at)};
+      Entry entry{std::string(trim(argument.substr(0, equals))), {source, 1, 1}, plain_scalar(std::string(value), at)};
       const std::size_t before = diagnostics.size();
       check_variable_names({entry}, diagnostics);
       ok = ok && diagnostics.size() == before;
