@@ -344,6 +344,7 @@ struct Context::Tables {
   std::optional<Result<std::vector<NetworkInterface>>> interfaces;
   std::optional<Result<bool>> systemd;
   std::optional<std::string> nsswitch;
+  std::map<std::string, Result<UnitProperties>, std::less<>> units;
 };
 
 /// A request and, once it was made, its answer. Pointers to them stay valid.
@@ -356,6 +357,7 @@ struct Context::Requests {
   std::vector<Made<DialRequest, Reached>> dials;
   std::vector<Made<DnsRequest, DnsAnswer>> names;
   std::vector<Made<HttpRequest, HttpAnswer>> pages;
+  std::vector<std::string> units;  // to be asked for
   bool made = false;
 
   void make_all(const SystemView& view) {
@@ -503,6 +505,15 @@ bool Context::files_know_all(const SystemView& view, std::string_view database) 
     });
   }
   return true;
+}
+
+void Context::announce_unit(const std::string& unit) { requests_->units.push_back(unit); }
+
+const Result<UnitProperties>& Context::unit_state(const std::string& unit, const SystemView& view) {
+  auto& known = tables_->units;
+  if (auto& wanted = requests_->units; !wanted.empty()) known.merge(view.unit_states(std::exchange(wanted, {})));
+  if (!known.contains(unit)) known.merge(view.unit_states({unit}));
+  return known.find(unit)->second;
 }
 
 void Context::announce(const DialRequest& request) {

@@ -88,6 +88,10 @@ class Context {
   bool files_know_all(const SystemView& view, std::string_view database);
   const Result<bool>& systemd(const SystemView& view);
 
+  /// What every kind of unit tells of itself. Those announced are asked for together, at the first that is.
+  void announce_unit(const std::string& unit);
+  const Result<UnitProperties>& unit_state(const std::string& unit, const SystemView& view);
+
   // Requests to the network: those announced are made together at the first that is asked for.
   void announce(const DialRequest& request);
   void announce(const DnsRequest& request);

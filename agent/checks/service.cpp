@@ -25,9 +25,8 @@ std::string unit_of(const std::string& name) {
   return name + ".service";
 }
 
-Foresight foresee(const Asked& asked, const Context& /*context*/) {
-  if (asked.subject().find('/') != std::string::npos) return {};
-  return {{}, {unit_of(asked.subject())}};
+void announce(const Asked& asked, Context& context) {
+  if (asked.subject().find('/') == std::string::npos) context.announce_unit(unit_of(asked.subject()));
 }
 
 /// The directories below `parent` (named by `is`) that hold an entry that fits.
@@ -81,8 +80,8 @@ bool is_enabled(const std::string& state) {
          state == "indirect" || state == "generated" || state == "transient";
 }
 
-Looked by_systemd(const Asked& asked, const SystemView& view) {
-  auto unit = view.unit(unit_of(asked.subject()));
+Looked by_systemd(const Asked& asked, Context& context, const SystemView& view) {
+  const auto& unit = context.unit_state(unit_of(asked.subject()), view);
   if (!unit) return all_unknown(asked, unit.error());
   const auto property = [&](std::string_view name) -> const std::string* {
     const auto it = unit->find(name);
@@ -155,7 +154,7 @@ Looked look(const Asked& asked, Context& context, const SystemView& view) {
   }
   const auto& systemd = context.systemd(view);
   if (!systemd) return all_unknown(asked, systemd.error());
-  return *systemd ? by_systemd(asked, view) : by_scripts(asked, view);
+  return *systemd ? by_systemd(asked, context, view) : by_scripts(asked, view);
 }
 
 }  // namespace
@@ -163,7 +162,7 @@ Looked look(const Asked& asked, Context& context, const SystemView& view) {
 CheckType service_check() {
   CheckType type{"service", "Service", "a service of systemd, OpenRC or sysv", "name", attributes};
   type.look = look;
-  type.foresee = foresee;
+  type.announce = announce;
   return type;
 }
 

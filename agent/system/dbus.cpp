@@ -182,6 +182,7 @@ Result<Connection> connect(SystemdSocket socket) {
 
 Result<std::vector<Result<UnitProperties>>> get_all_properties(SystemdSocket socket,
                                                                const std::vector<std::string>& paths,
+                                                               const char* interface,
                                                                std::chrono::milliseconds deadline) {
   auto connection = connect(socket);
   if (!connection) return std::move(connection).error();
@@ -195,8 +196,7 @@ Result<std::vector<Result<UnitProperties>>> get_all_properties(SystemdSocket soc
   const std::size_t first = pending.size();
   for (const auto& path : paths) {
     const Message call(dbus_message_new_method_call(systemd_name, path.c_str(), DBUS_INTERFACE_PROPERTIES, "GetAll"));
-    const char* all_interfaces = "";  // the unit's and its type's in one answer, as systemctl asks
-    if (!call || dbus_message_append_args(call.get(), DBUS_TYPE_STRING, &all_interfaces, DBUS_TYPE_INVALID) == 0) {
+    if (!call || dbus_message_append_args(call.get(), DBUS_TYPE_STRING, &interface, DBUS_TYPE_INVALID) == 0) {
       return out_of_memory();
     }
     pending.push_back(send(connection->get(), call.get(), deadline));

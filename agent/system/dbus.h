@@ -16,10 +16,12 @@ enum class SystemdSocket {
   system_bus       // /run/dbus/system_bus_socket
 };
 
-/// All properties of the objects at `paths` by one GetAll each, sent together. The outer Error: the socket does not
-/// answer. The inner ones: the service manager refused that object, or did not answer before the deadline.
+/// The properties of `interface` ("": of all) of the objects at `paths` by one GetAll each, sent together. The outer
+/// Error: the socket does not answer. The inner ones: the service manager refused that object, or did not answer before
+/// the deadline.
 Result<std::vector<Result<UnitProperties>>> get_all_properties(SystemdSocket socket,
                                                                const std::vector<std::string>& paths,
+                                                               const char* interface,
                                                                std::chrono::milliseconds deadline);
 
 }  // namespace converge

@@ -78,6 +78,11 @@ Result<UnitProperties> PosixSystem::unit(std::string_view unit) const {
   return std::move(answers.begin()->second);
 }
 
+std::map<std::string, Result<UnitProperties>, std::less<>> PosixSystem::unit_states(
+    const std::vector<std::string>& units) const {
+  return live_ ? unit_properties(units, true) : SystemView::unit_states(units);
+}
+
 void PosixSystem::expect(const std::vector<Command>& queries, const std::vector<std::string>& units) const {
   if (!live_) return;
   for (const auto& command : queries) {

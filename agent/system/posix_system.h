@@ -30,6 +30,8 @@ class PosixSystem final : public System {
   Result<std::optional<std::vector<std::string>>> list(const Place& place) const override;
   Result<CommandOutput> query(const Command& command) const override;
   Result<UnitProperties> unit(std::string_view unit) const override;
+  std::map<std::string, Result<UnitProperties>, std::less<>> unit_states(
+      const std::vector<std::string>& units) const override;
   Result<std::optional<Person>> user(std::string_view name) const override;
   Result<std::optional<std::uint32_t>> group(std::string_view name) const override;
   Result<SwapFileLook> look_swap(const AbsPath& path) const override;

@@ -136,4 +136,11 @@ std::string without_password(std::string_view url) {
   return std::string(url.substr(0, scheme + 3)) + std::string(url.substr(at + 1));
 }
 
+std::map<std::string, Result<UnitProperties>, std::less<>> SystemView::unit_states(
+    const std::vector<std::string>& units) const {
+  std::map<std::string, Result<UnitProperties>, std::less<>> out;
+  for (const auto& name : units) out.emplace(name, unit(name));
+  return out;
+}
+
 }  // namespace converge

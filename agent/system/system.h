@@ -171,6 +171,10 @@ class SystemView {
   virtual Result<CommandOutput> query(const Command& command) const = 0;
   /// Properties of `unit` from the service manager. Errc::unsupported if systemd is not what runs here.
   virtual Result<UnitProperties> unit(std::string_view unit) const = 0;
+  /// The properties that every kind of unit has ("LoadState", "ActiveState", "UnitFileState" ...), of several at once;
+  /// much cheaper than unit() for each. An answer for every name.
+  virtual std::map<std::string, Result<UnitProperties>, std::less<>> unit_states(
+      const std::vector<std::string>& units) const;
   /// The user, from /etc/passwd, or else `getent passwd`; nullopt if there is none. Without getent a directory service
   /// cannot be asked, and the answer is Errc::not_found: could not tell.
   virtual Result<std::optional<Person>> user(std::string_view name) const = 0;

@@ -132,7 +132,8 @@ UnitProperties parse_systemctl_show(std::string_view text) {
   return properties;
 }
 
-std::map<std::string, Result<UnitProperties>, std::less<>> unit_properties(const std::vector<std::string>& units) {
+std::map<std::string, Result<UnitProperties>, std::less<>> unit_properties(const std::vector<std::string>& units,
+                                                                           bool state_only) {
   std::map<std::string, Result<UnitProperties>, std::less<>> answers;
   std::vector<std::string> names;
   for (const auto& unit : units) {
@@ -157,7 +158,8 @@ std::map<std::string, Result<UnitProperties>, std::less<>> unit_properties(const
   std::vector<SystemdSocket> sockets{SystemdSocket::system_bus};
   if (::geteuid() == 0) sockets.insert(sockets.begin(), SystemdSocket::private_socket);
   for (const auto socket : sockets) {
-    auto all = get_all_properties(socket, paths, bus_deadline);
+    // All of them: the unit's and its type's in one answer, as systemctl asks. A service has some 300 of its own.
+    auto all = get_all_properties(socket, paths, state_only ? "org.freedesktop.systemd1.Unit" : "", bus_deadline);
     if (!all) {
       // A socket that accepts and stays silent is a stuck PID 1, which no other road reaches either.
       if (all.error().code != Errc::timeout) continue;

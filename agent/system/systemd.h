@@ -15,7 +15,8 @@ bool systemd_is_running();
 
 /// The properties of every one of `units`, over one connection. Tries the private socket of PID 1 (as root), the system
 /// bus, then systemctl. Each answer stands by itself.
-std::map<std::string, Result<UnitProperties>, std::less<>> unit_properties(const std::vector<std::string>& units);
+std::map<std::string, Result<UnitProperties>, std::less<>> unit_properties(const std::vector<std::string>& units,
+                                                                           bool state_only = false);
 
 /// The output of `systemctl show`: "Name=value" lines, split at the first '='. Timestamps ("Fri 2021-11-19 08:33:28
 /// UTC", with or without a fraction) become microseconds since the epoch, empty ones "0".
