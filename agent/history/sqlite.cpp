@@ -271,8 +271,8 @@ class Sqlite final : public History {
       run("PRAGMA trusted_schema = OFF");
       run("PRAGMA foreign_keys = ON");
       if (access == Access::write) {
+        run("PRAGMA synchronous = OFF");  // while the file is made: nothing is in it that could be lost
         (void)ask("PRAGMA journal_mode = WAL").next();
-        run("PRAGMA synchronous = NORMAL");  // the end of a run that matters is made sure of, and all before it with it
       } else {
         run("PRAGMA query_only = ON");
       }
@@ -287,6 +287,8 @@ class Sqlite final : public History {
       const std::int64_t whose = number_of("PRAGMA application_id");
       if (whose != application && (form != 0 || number_of("SELECT count(*) FROM sqlite_schema") != 0))
         throw Failed{explain(SQLITE_NOTADB, nullptr, path_)};
+      // The end of a run that matters is made sure of, and all before it with it.
+      if (form == newest && access == Access::write) run("PRAGMA synchronous = NORMAL");
       if (form == newest) return Done{};
       if (access == Access::read) {
         if (form == 0) throw Failed{{Errc::not_found, "there is no history yet", {}, {}}};
@@ -295,7 +297,9 @@ class Sqlite final : public History {
                       {},
                       "the next run brings it up to date"}};
       }
+      if (form > 0) run("PRAGMA synchronous = FULL");
       bring_up_to_date(form);
+      run("PRAGMA synchronous = NORMAL");
       return Done{};
     });
   }
