@@ -184,15 +184,27 @@ Rendered render(const spec::Params& params, const Facts& facts) {
   if (facts.init == "openrc") {
     std::string command = "cd " + shell_word(params.path("directory").str()) + " &&";
     for (const std::string& word : command_of(params)) command += " " + shell_word(word);
-    const AbsPath table("/etc/crontabs/root");
-    Line line{.place = table};
-    line.line = fmt::format("{} {} >/dev/null # {}", schedule->cron, command, unit_name);
-    line.match = fmt::format(" # {}$", unit_name);
-    line.absent = absent;
-    line.create = true;
-    line.mode = Mode{0600};
-    add("limit", line);
-    if (!absent) add("limit", Service{.name = "crond", .running = true, .enabled = true});
+    const bool busybox = facts.os_id == "alpine";  // its crond reads one table a user, and no cron.d
+    if (busybox) {
+      const AbsPath table("/etc/crontabs/root");
+      Line line{.place = table};
+      line.line = fmt::format("{} {} >/dev/null # {}", schedule->cron, command, unit_name);
+      line.match = fmt::format(" # {}$", unit_name);
+      line.absent = absent;
+      line.create = true;
+      line.mode = Mode{0600};
+      add("limit", line);
+    } else {
+      const AbsPath table = AbsPath("/etc/cron.d").child(unit_name);
+      File file{.place = table};
+      file.content =
+          fmt::format("# Made by converge; edits are drift.\n{} root {} >/dev/null\n", schedule->cron, command);
+      file.absent = absent;
+      add("limit", file);
+    }
+    const bool debian = facts.os_id == "debian" || facts.os_id == "devuan" || facts.os_id == "ubuntu";
+    const std::string daemon = busybox ? "crond" : debian ? "cron" : "cronie";
+    if (!absent) add("limit", Service{.name = daemon, .running = true, .enabled = true});
     return out;
   }
   if (facts.live && facts.init != "systemd") {

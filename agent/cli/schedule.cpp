@@ -103,14 +103,17 @@ int put_status(const SystemView& view) {
     fmt::print("no drift check is scheduled on this host\n");
     return exit_failed;
   };
-  if (there("/etc/crontabs/root") && !there("/run/systemd/system")) {
-    const auto tab = view.read(AbsPath("/etc/crontabs/root"), 1_MiB);
-    if (tab)
-      for (const std::string_view line : split_lines(tab->content))
-        if (without_ending(line).ends_with(" # converge-drift")) {
-          fmt::print("by cron  {}\n", printable(without_ending(line)));
-          return exit_ok;
-        }
+  if (!there("/run/systemd/system")) {
+    for (const char* table : {"/etc/crontabs/root", "/etc/cron.d/converge-drift"}) {
+      const auto seen = view.read(AbsPath(table), 1_MiB);
+      if (!seen) continue;
+      for (const std::string_view raw : split_lines(seen->content)) {
+        const std::string_view line = without_ending(raw);
+        if (line.starts_with('#') || line.find("'-l'") == std::string_view::npos) continue;
+        fmt::print("by cron  {}\n", printable(line));
+        return exit_ok;
+      }
+    }
     return none();
   }
   if (!there("/etc/systemd/system/converge-drift.timer")) return none();

@@ -63,7 +63,7 @@ def main():
     parser.add_argument("--runs", type=int, default=7)
     runs = parser.parse_args().runs
     os.environ["LC_ALL"] = "C.UTF-8"
-    apply, plan, verify = (CONVERGE.format(verb=verb) for verb in ("apply", "plan", "verify"))
+    apply, plan, verify, drift = (CONVERGE.format(verb=verb) for verb in ("apply", "plan", "verify", "drift"))
     ansible = ANSIBLE.format(cfg="default", play="site.yml")
     tuned = ANSIBLE.format(cfg="tuned", play="site-nofacts.yml")
     cfengine, cfengine_dry = CFENGINE.format(flags=""), CFENGINE.format(flags="-n")
@@ -88,13 +88,13 @@ def main():
 
     noop, dry = {}, {}
     print("no-op and dry run", file=sys.stderr)
-    for bring, cases in ((apply, [("converge", apply), ("converge plan", plan), ("converge verify", verify)]),
+    for bring, cases in ((apply, [("converge", apply), ("converge plan", plan), ("converge verify", verify), ("converge drift", drift)]),
                          (ansible, [("Ansible", ansible), ("Ansible, tuned, no facts", tuned), ("Ansible --check", ansible + " --check")]),
                          (cfengine, [("CFEngine", cfengine), ("CFEngine, dry run", cfengine_dry)])):
         settled(bring)
         results = measure([(label, None, command) for label, command in cases], runs * (3 if bring == apply else 1))
         for label, result in results.items():
-            (dry if re.search("plan|verify|check|dry", label) else noop)[label] = result
+            (dry if re.search("plan|verify|drift|check|dry", label) else noop)[label] = result
         if bring == apply:
             spent = commands_of(apply)
     table("Nothing to do: a second converge", noop)

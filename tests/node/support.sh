@@ -19,6 +19,7 @@ begin_node() {
   "$lab" up "$node" "${1:-systemd}" CoulombCore
   root=$("$lab" root "$node")
   mkdir "$root/root/converge"
+  mkdir -p -m 700 "$root/var/lib/converge" # a new entry would be a change of /var/lib, see disk()
   cp "$binary" "$root/root/converge/converge"
   cp -r "$checkout/inventory" "$checkout/specs" "$root/root/converge/"
 }
