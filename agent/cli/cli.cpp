@@ -31,7 +31,9 @@ constexpr std::array<VerbRow, 12> verbs{{
      "  converge plan -l CoulombCore --diff\n  converge plan -l coulomb specs/coulombcore.yaml\n", run_verb},
     {"verify", "assert that it is so, in effect; writes nothing",
      "  sudo converge verify -l CoulombCore\n  converge verify -l CoulombCore -v          also what is in sync\n"
-     "  converge verify -g goss.yaml               what a gossfile says, of this machine\n",
+     "  converge verify -g goss.yaml               what a gossfile says, of this machine\n"
+     "  converge verify -g goss.yaml --serve :8080 the same as a health endpoint\n"
+     "  converge verify --add service sshd         write what is so now into goss.yaml\n",
      run_verb},
     {"drift", "tell what stopped being so, and since when; writes nothing, and remembers",
      "  sudo converge drift -l CoulombCore\n  converge drift -l all -b -f junit:drift.xml\n", run_verb},
@@ -108,6 +110,40 @@ void add_gossfile_options(CLI::App& app, Options& o) {
   app.add_option("--package", o.package_manager, "ask this package manager: dpkg, rpm, apk, pacman")
       ->check(CLI::IsMember({"dpkg", "deb", "rpm", "apk", "pacman"}))
       ->type_name("KIND");
+}
+
+void add_serve_options(CLI::App& app, Options& o) {
+  app.add_option("--serve", o.serve,
+                 "stay, and answer health checks over HTTP: 127.0.0.1:8080, or :8080 on all addresses;\n"
+                 "200 if all passes, else 503; Accept chooses the format; /metrics is for Prometheus")
+      ->type_name("ADDRESS");
+  app.add_option("--endpoint", o.endpoint, "the path of --serve")->type_name("PATH")->capture_default_str();
+  app.add_option("--cache", o.cache, "how long --serve answers with the results of a run")
+      ->type_name("DURATION")
+      ->capture_default_str();
+  app.add_option("--tls-cert", o.tls_certificate, "serve HTTPS with this certificate and its chain (PEM)")
+      ->type_name("FILE");
+  app.add_option("--tls-key", o.tls_key, "its key, when it is in another file")->type_name("FILE");
+  app.add_option("--tls-client-ca", o.tls_client_ca, "only clients with a certificate of these authorities")
+      ->type_name("FILE");
+}
+
+void add_adding_options(CLI::App& app, Options& o) {
+  app.add_option("--add", o.add,
+                 "write checks of what is so now into goss.yaml, or -g FILE: a type and names, as in\n"
+                 "--add file /etc/fstab; all else in the file stays as it is")
+      ->type_name("TYPE NAME...");
+  app.add_option("--auto-add", o.auto_add,
+                 "the same of what goes by a name: file, group, package, port, process, service, user")
+      ->type_name("NAME...");
+  app.add_option("--exclude-attr", o.exclude_attributes, "--add without these attributes: names or globs")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
+  app.add_flag("--replace", o.replace, "--add also in place of an entry that says something else");
+  app.add_option("--timeout", o.add_timeout, "of --add addr, command, dns, http and mount")->type_name("DURATION");
+  app.add_option("--server", o.dns_server, "of --add dns: the server to ask")->type_name("HOST");
+  app.add_flag("--insecure", o.insecure, "of --add http: accept any certificate");
+  app.add_flag("--no-follow-redirects", o.no_follow_redirects, "of --add http: a redirection is the answer");
 }
 
 void add_format(CLI::App& app, Options& o) {
@@ -223,7 +259,11 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
     if (name != "render") add_run_options(*sub, o, name == "apply");
     if (name != "render" && name != "plan") add_history(*sub, o);
     if (name == "apply" || name == "drift") add_telling(*sub, o);
-    if (name == "verify") add_gossfile_options(*sub, o);
+    if (name == "verify") {
+      add_gossfile_options(*sub, o);
+      add_adding_options(*sub, o);
+      add_serve_options(*sub, o);
+    }
   } else if (name == "trust" || name == "facts") {
     add_inventory_options(*sub, o);
     add_host_options(*sub, o);
@@ -273,7 +313,7 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
 }
 
 bool takes_value(std::string_view word) {
-  constexpr std::array<std::string_view, 44> options{"--trust-owner",
+  constexpr std::array<std::string_view, 53> options{"--trust-owner",
                                                      "--textfile",
                                                      "--on-drift",
                                                      "--webhook",
@@ -284,6 +324,15 @@ bool takes_value(std::string_view word) {
                                                      "-n",
                                                      "--last",
                                                      "--keep",
+                                                     "--exclude-attr",
+                                                     "--timeout",
+                                                     "--server",
+                                                     "--serve",
+                                                     "--endpoint",
+                                                     "--cache",
+                                                     "--tls-cert",
+                                                     "--tls-key",
+                                                     "--tls-client-ca",
                                                      "-f",
                                                      "-o",
                                                      "--format-options",

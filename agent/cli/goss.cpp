@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "checks/gossfile.h"
+#include "checks/record.h"
 #include "cli/interrupt.h"
 #include "cli/load.h"
 #include "cli/outputs.h"
@@ -82,6 +83,53 @@ int validate(Options options, const Validation& how) {
   }
 }
 
+struct Serving {
+  std::string format = "rspecish";
+  int max_concurrent = 50;
+};
+
+int serve(Options options, const Serving& how) {
+  if (how.max_concurrent < 1)
+    return refuse("--max-concurrent must be at least 1", "with none, no test would run", goss_failed);
+  options.formats = {how.format};
+  const int code = serve_verb(options);
+  return code == exit_bad_input ? goss_bad_input : code == exit_ok ? goss_ok : goss_failed;
+}
+
+/// Goss replaces what an entry said without asking.
+int add(Options options) {
+  options.replace = true;
+  const int code = add_verb(options);
+  return code == exit_bad_input ? goss_bad_input : code == exit_ok ? goss_ok : goss_failed;
+}
+
+/// `goss add TYPE NAME...`; the names go into `options.add`, behind the type.
+CLI::App* add_commands(CLI::App& app, Options& options) {
+  CLI::App* out = app.add_subcommand("add", "write a check of what is so now into the gossfile")->alias("a");
+  out->fallthrough();
+  out->require_subcommand(1);
+  out->add_option("--exclude-attr", options.exclude_attributes, "attributes to leave out: names or globs")
+      ->allow_extra_args(false);
+  std::vector<std::string> types = checks::recordable_types();
+  types.emplace_back("goss");
+  for (const std::string& type : types) {
+    CLI::App* sub = out->add_subcommand(type, "");
+    sub->fallthrough();
+    sub->add_option("NAME", options.add)->required();
+    if (type == "addr" || type == "command" || type == "dns" || type == "http" || type == "mount")
+      sub->add_option("--timeout", options.add_timeout);
+    if (type == "dns") sub->add_option("--server", options.dns_server);
+    if (type != "http") continue;
+    sub->add_flag("-k,--insecure", options.insecure);
+    sub->add_flag("-r,--no-follow-redirects", options.no_follow_redirects);
+    sub->add_option("-u,--username", options.http_user);
+    sub->add_option_function<std::string>("-p,--password",
+                                          [&](const std::string& word) { options.http_password = Secret(word); });
+    sub->add_option("-x,--proxy", options.http_proxy);
+  }
+  return out;
+}
+
 /// JSON is YAML too, and says of every value whether it is a text.
 int render(const Options& options) {
   Diagnostics diagnostics;
@@ -133,6 +181,28 @@ int goss_main(const std::vector<std::string>& words) {
       ->envname("GOSS_RETRY_TIMEOUT");
   check->add_option("--max-concurrent", how.max_concurrent, "how many commands and requests may run together")
       ->envname("GOSS_MAX_CONCURRENT");
+  Serving serving;
+  CLI::App* stay = app.add_subcommand("serve", "validate this machine for every request over HTTP")->alias("s");
+  stay->fallthrough();
+  options.serve = ":8080";
+  stay->add_option("-l,--listen-addr", options.serve, "address and port")
+      ->envname("GOSS_LISTEN")
+      ->capture_default_str();
+  stay->add_option("-e,--endpoint", options.endpoint, "the path")->envname("GOSS_ENDPOINT")->capture_default_str();
+  stay->add_option("-c,--cache", options.cache, "how long results are answered with")
+      ->envname("GOSS_CACHE")
+      ->capture_default_str();
+  stay->add_option("-f,--format", serving.format, "how to report, where Accept does not say")->envname("GOSS_FMT");
+  stay->add_option("-o,--format-options", options.format_options, "perfdata, pretty, sort, verbose")
+      ->envname("GOSS_FMT_OPTIONS");
+  stay->add_option("--max-concurrent", serving.max_concurrent, "as for validate")->envname("GOSS_MAX_CONCURRENT");
+  stay->add_option("--tls-cert", options.tls_certificate, "serve HTTPS with this certificate (PEM)");
+  stay->add_option("--tls-key", options.tls_key, "its key, when it is in another file");
+  stay->add_option("--tls-client-ca", options.tls_client_ca, "only clients with a certificate of these authorities");
+  CLI::App* put = add_commands(app, options);
+  CLI::App* find = app.add_subcommand("autoadd", "the same of all that goes by a name")->alias("aa");
+  find->fallthrough();
+  find->add_option("NAME", options.auto_add)->required();
   CLI::App* show = app.add_subcommand("render", "show the gossfile with its includes, templates rendered")->alias("r");
   show->fallthrough();
   show->add_flag("-d,--debug", debug);
@@ -144,8 +214,8 @@ int goss_main(const std::vector<std::string>& words) {
   } catch (const CLI::ParseError& problem) {
     if (problem.get_exit_code() == 0) return app.exit(problem);
     if (dynamic_cast<const CLI::RequiredError*>(&problem) != nullptr)
-      return refuse("there is no such command here", "validate and render are what converge does of Goss",
-                    goss_timeout);
+      return refuse("there is no such command here",
+                    "validate, serve, render, add and autoadd are what converge does of Goss", goss_timeout);
     return refuse(problem.what(), "see `goss --help`", goss_failed);
   }
   options.gossfiles = {gossfile};
@@ -160,6 +230,10 @@ int goss_main(const std::vector<std::string>& words) {
   options.colour = no_colour ? "never" : colour ? "always" : "auto";
   const auto good = parse_format_options(options.format_options);
   if (!good) return refuse(good.error().text(), good.error().hint, goss_failed);
+  if (put->parsed()) options.add.insert(options.add.begin(), put->get_subcommands().front()->get_name());
+  if (put->parsed() || find->parsed()) return add(options);
+  if (stay->parsed()) return serve(options, serving);
+  options.serve.clear();
   return show->parsed() ? render(options) : validate(options, how);
 }
 

@@ -7,5 +7,7 @@ namespace converge::cli {
 /// reader that goes away must not stop half a change.
 void catch_interrupts();
 bool interrupted();
+/// Returns when it has been: at once if it was before. After catch_interrupts().
+void wait_for_interrupt();
 
 }  // namespace converge::cli

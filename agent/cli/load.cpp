@@ -214,6 +214,8 @@ void add_gossfiles(const Options& options, Loaded& loaded, const std::string& ho
   }
 }
 
+}  // namespace
+
 std::shared_ptr<checks::Context> context_here(const Options& options) {
   checks::CommandSetting setting{own_environment(), std::nullopt};
   std::error_code failed;
@@ -222,8 +224,6 @@ std::shared_ptr<checks::Context> context_here(const Options& options) {
   return std::make_shared<checks::Context>(std::move(setting),
                                            options.package_manager == "deb" ? "dpkg" : options.package_manager);
 }
-
-}  // namespace
 
 std::vector<spec::Item> items_for(const Options& options, Loaded& loaded, const std::string& host,
                                   const spec::Value& facts, Sources& sources, Diagnostics& diagnostics) {
@@ -262,7 +262,8 @@ std::vector<const spec::Spec*> specs_for(Loaded& loaded, const std::string& host
 std::vector<Work> work_for(const Options& options, Loaded& loaded, const std::string& host, const SystemView* view,
                            Facts& facts, Diagnostics& diagnostics) {
   auto items = items_for(options, loaded, host, facts_value(facts), loaded.sources, diagnostics);
-  auto work = render_items(std::move(items), view, facts, diagnostics, context_here(options));
+  loaded.context = context_here(options);
+  auto work = render_items(std::move(items), view, facts, diagnostics, loaded.context);
   const bool all_read = std::none_of(diagnostics.begin(), diagnostics.end(),
                                      [](const Diagnostic& d) { return d.severity == Severity::error; });
   if (!all_read || !work.empty()) return work;

@@ -25,6 +25,7 @@ struct Loaded {
   spec::Map gossfile_vars;                            // --vars and --vars-inline
   std::optional<std::string> standard_input;          // read once, when a gossfile is '-'
   std::vector<std::unique_ptr<Sources>> kept;         // texts of single hosts that diagnostics point into
+  std::shared_ptr<checks::Context> context;           // what the checks of work_for() share
 };
 
 /// Reads the inventory and -e, and selects the hosts. Without -l: all hosts if `all_without_limit`, else a diagnostic.
@@ -55,6 +56,9 @@ bool is_local(const Options& options, const Loaded& loaded, const std::string& h
 
 /// A variable of the host as inventory and -e have it, such as "ansible_host"; "" if it is not set. Not evaluated.
 std::string plain_variable(const Loaded& loaded, const std::string& host, const std::string& name);
+
+/// What checks share that run from this command line: its environment, the current directory, --package.
+std::shared_ptr<checks::Context> context_here(const Options& options);
 
 /// The tree --root names, absolute: relative to the current directory, as paths of a command line are.
 Result<AbsPath> root_of(const Options& options);

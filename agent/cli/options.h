@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "core/values.h"
+
 namespace converge::cli {
 
 struct Options {
@@ -31,6 +33,15 @@ struct Options {
   std::string format = "text";
   std::vector<std::string> formats;  // verify: NAME or NAME:FILE; empty: what `format` says
   std::string format_options;        // of those, "perfdata,verbose"
+  std::string serve;                 // verify: "ADDRESS:PORT"; empty: once
+  std::string endpoint = "/healthz", cache = "5s";
+  std::string tls_certificate, tls_key, tls_client_ca;  // of --serve; no certificate: plain HTTP
+  std::vector<std::string> add;                         // verify: TYPE NAME...
+  std::vector<std::string> auto_add;                    // verify: NAME...
+  std::vector<std::string> exclude_attributes;
+  bool replace = false, insecure = false, no_follow_redirects = false;  // of --add
+  std::string add_timeout, dns_server, http_user, http_proxy;           // of --add; empty: not said
+  Secret http_password;
   std::string colour = "auto";
   int verbose = 0;
   std::string log_level;          // "": what `verbose` says

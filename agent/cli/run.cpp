@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "cli/become.h"
 #include "cli/elsewhere.h"
 #include "cli/interrupt.h"
 #include "cli/load.h"
@@ -32,25 +33,6 @@ using Clock = std::chrono::steady_clock;
 
 Verb verb_of(const Options& options) {
   return options.check ? Verb::plan : verb_from(options.verb).value_or(Verb::apply);
-}
-
-/// The same command line again, as root. Returns only if that failed.
-Error become_root(const Options& options) {
-  std::error_code failed;  // sudo's own PATH need not have us
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", failed);
-  if (failed) return Error{Errc::io, "cannot tell where this program is: " + failed.message(), {}, "run it with sudo"};
-  std::vector<std::string> words{"sudo"};
-  if (!options.ask_become_password) words.emplace_back("-n");
-  words.insert(words.end(), {"--", program.string()});
-  words.insert(words.end(), options.arguments.begin(), options.arguments.end());
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  (void)execvp("sudo", argv.data());
-  return Error{Errc::permission,
-               fmt::format("cannot become root: cannot run 'sudo': {}", strerror(errno)),
-               {},
-               "log in as root, or install sudo"};
 }
 
 std::string holder_note() {
@@ -77,15 +59,11 @@ void remember_failed(const std::vector<std::string>& hosts, Log& log) {
     log.warning(fmt::format("cannot keep the names of the hosts that failed in '{}'", file.string()));
 }
 
-int complain(const Error& error, int code) {
-  fmt::print(stderr, "converge: {}\n", printable(error.text()));
-  if (!error.hint.empty()) fmt::print(stderr, "          {}\n", printable(error.hint));
-  return code;
-}
-
 }  // namespace
 
 int run_verb(const Options& options) {
+  if (!options.add.empty() || !options.auto_add.empty()) return add_verb(options);
+  if (!options.serve.empty()) return serve_verb(options);
   const auto start = Clock::now();
   const Verb verb = verb_of(options);
   if (const auto outputs = parse_outputs(options.formats); !outputs) return complain(outputs.error(), exit_usage);

@@ -7,6 +7,8 @@ namespace converge::cli {
 int run_verb(const Options& options);  // apply, plan, verify, drift
 int history_verb(const Options& options);
 int schedule_verb(const Options& options);
+int serve_verb(const Options& options);  // verify --serve
+int add_verb(const Options& options);    // verify --add, --auto-add
 int trust_verb(const Options& options);
 int facts_verb(const Options& options);
 int render_verb(const Options& options);

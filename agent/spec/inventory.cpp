@@ -582,6 +582,7 @@ std::optional<std::uint32_t> caller_of_sudo() {
 }
 
 Result<std::string> FileReader::read(const std::string& path) const {
+  if (asked) asked(path);
   if (path.find('\0') != std::string::npos) return Error{Errc::invalid, "the path holds a NUL byte", {}, {}};
   // O_NONBLOCK: opening a FIFO without a writer would wait for ever.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
@@ -617,6 +618,7 @@ Result<std::string> FileReader::read(const std::string& path) const {
 }
 
 Result<std::vector<std::string>> FileReader::list(const std::string& path) const {
+  if (asked) asked(path.empty() ? "." : path);
   if (path.find('\0') != std::string::npos) return Error{Errc::invalid, "the path holds a NUL byte", {}, {}};
   const char* shown = path.empty() ? "." : path.c_str();
   struct stat status {};
@@ -638,6 +640,7 @@ Result<std::vector<std::string>> FileReader::list(const std::string& path) const
 }
 
 bool FileReader::is_directory(const std::string& path) const {
+  if (asked) asked(path);
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }

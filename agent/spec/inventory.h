@@ -1,6 +1,7 @@
 // Ansible's YAML inventory: hosts, groups, and every variable with the place it was written at.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -48,6 +49,8 @@ std::optional<std::uint32_t> caller_of_sudo();
 struct FileReader {
   std::size_t max_bytes = 1U << 20U;
   std::optional<std::uint32_t> caller = caller_of_sudo();  // may own the files, as root and we ourselves may
+  /// Told of every path before it is asked for, there or not; may be empty.
+  std::function<void(const std::string& path)> asked = {};
   /// The bytes of a regular file, at most max_bytes; judged by fstat(2) before anything is read. Errc::not_found,
   /// permission, too_big, invalid (a directory, FIFO, socket or device), io. Errc::refused if it, or a directory it
   /// lies in, belongs to or can be written by anybody but root, ourselves and the caller (in a directory with the

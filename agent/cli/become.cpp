@@ -1,0 +1,41 @@
+#include "cli/become.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/text.h"
+
+namespace converge::cli {
+
+Error become_root(const Options& options) {
+  std::error_code failed;  // sudo's own PATH need not have us
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", failed);
+  if (failed) return Error{Errc::io, "cannot tell where this program is: " + failed.message(), {}, "run it with sudo"};
+  std::vector<std::string> words{"sudo"};
+  if (!options.ask_become_password) words.emplace_back("-n");
+  words.insert(words.end(), {"--", program.string()});
+  words.insert(words.end(), options.arguments.begin(), options.arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  (void)execvp("sudo", argv.data());
+  return Error{Errc::permission,
+               fmt::format("cannot become root: cannot run 'sudo': {}", strerror(errno)),
+               {},
+               "log in as root, or install sudo"};
+}
+
+int complain(const Error& error, int code) {
+  fmt::print(stderr, "converge: {}\n", printable(error.text()));
+  if (!error.hint.empty()) fmt::print(stderr, "          {}\n", printable(error.hint));
+  return code;
+}
+
+}  // namespace converge::cli
