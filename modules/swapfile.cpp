@@ -101,6 +101,9 @@ Rendered render(const spec::Params& params, const Facts& facts) {
   entry.spec = path.str();
   entry.priority = swap.priority;
   add("path", entry);
+  // OpenRC reads /etc/fstab in a service; Debian's has the scripts of sysvinit, which do it while checking the root.
+  if (facts.init == "openrc")
+    add("path", Service{.name = "swap", .enabled = true, .early = true, .instead = {"checkroot.sh"}});
   if (const auto swappiness = params.maybe_integer("swappiness")) {
     File sysctl_file{.place = file};
     sysctl_file.content = fmt::format("vm.swappiness = {}\n", *swappiness);
@@ -110,6 +113,8 @@ Rendered render(const spec::Params& params, const Facts& facts) {
     sysctl.value = fmt::format("{}", *swappiness);
     sysctl.file = file;
     add("swappiness", sysctl);
+    if (facts.init == "openrc")
+      add("swappiness", Service{.name = "sysctl", .enabled = true, .early = true, .instead = {"procps"}});
   }
   SwapInEffect probe;
   probe.path = path;

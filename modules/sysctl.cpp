@@ -27,7 +27,7 @@ bool is_key(std::string_view key) {
          key.find("//") == std::string_view::npos && key.find_first_of("./") != std::string_view::npos;
 }
 
-Rendered render(const spec::Params& params, const Facts& /*facts*/) {
+Rendered render(const spec::Params& params, const Facts& facts) {
   if (!params.ok()) return {};
   const std::string key = params.text("key");
   const std::string value(trim(params.text("value")));
@@ -47,9 +47,15 @@ Rendered render(const spec::Params& params, const Facts& /*facts*/) {
   if (!params.ok()) return {};
   File written{.place = file, .content = "# Kept by converge.\n" + key + " = " + value + "\n"};
   Sysctl parameter{.key = key, .value = value, .file = file};
-  return {{declare(module_name, params, "key", std::move(written)),
-           declare(module_name, params, "value", std::move(parameter))},
-          std::nullopt};
+  Rendered out{{declare(module_name, params, "key", std::move(written)),
+                declare(module_name, params, "value", std::move(parameter))},
+               std::nullopt};
+  // OpenRC reads the file in a service; Debian's has the script of sysvinit.
+  if (facts.init == "openrc") {
+    Service at_boot{.name = "sysctl", .enabled = true, .early = true, .instead = {"procps"}};
+    out.chain.push_back(declare(module_name, params, "file", std::move(at_boot)));
+  }
+  return out;
 }
 
 }  // namespace

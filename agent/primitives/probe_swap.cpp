@@ -27,7 +27,16 @@ Result<SwapInEffect::State> inspect(const SwapInEffect& p, const SystemView& vie
   auto systemd = swap_units_are_made(view);
   if (!systemd) return std::move(systemd).error();
   state.systemd = *systemd;
-  if (!state.systemd) return state;
+  if (!state.systemd) {
+    auto openrc = openrc_runs(view);
+    if (!openrc) return std::move(openrc).error();
+    state.openrc = *openrc;
+    if (!state.openrc) return state;
+    auto mount_point = mount_point_of(view, p.path);
+    if (!mount_point) return std::move(mount_point).error();
+    state.mount_point = *std::move(mount_point);
+    return state;
+  }
   auto unit = read_text(view, AbsPath("/run/systemd/generator").child(unit_of_path(p.path, ".swap")));
   if (!unit) return std::move(unit).error();
   if (*unit) state.generated_what = what_of_unit(**unit).value_or("");
@@ -62,7 +71,10 @@ Checks compare(const SwapInEffect& p, const SwapInEffect::State& state) {
     checks.push_back(check_unknown("swap total", fmt::format("at least {} KiB", wanted), "/proc/meminfo does not say"));
   }
   const auto what = "What=" + path.str();
-  if (!state.systemd) {
+  if (state.openrc) {
+    checks.push_back(check_equal("file system", "/", state.mount_point));
+    if (state.mount_point != "/") checks.back().detail = "OpenRC turns swap on before it mounts this file system";
+  } else if (!state.systemd) {
     checks.push_back(
         check_skipped("boot unit", what, "no systemd, or a container: swap units are not made of /etc/fstab here"));
   } else {

@@ -62,6 +62,42 @@ Result<bool> swap_units_are_made(const SystemView& view) {
   return std::holds_alternative<Absent>(*container);
 }
 
+Result<bool> openrc_runs(const SystemView& view) {
+  const auto level = view.look(AbsPath("/run/openrc/softlevel"));
+  if (!level) return level.error().during("asking whether OpenRC runs");
+  return !std::holds_alternative<Absent>(*level);
+}
+
+Result<std::string> mount_point_of(const SystemView& view, const AbsPath& path) {
+  auto mounts = read_text(view, AbsPath("/proc/mounts"));
+  if (!mounts) return std::move(mounts).error();
+  std::string longest;
+  const std::string text = mounts->value_or("");
+  for (const auto line : split_lines(text)) {
+    const auto words = fields(without_ending(line));
+    if (words.size() < 4) continue;
+    const std::string at = decode_octal(words[1]);
+    const bool holds = at == "/" || path.str() == at || path.str().starts_with(at + "/");
+    if (holds && at.size() >= longest.size()) longest = at;
+  }
+  if (longest.empty()) return Error{Errc::unparsable, "/proc/mounts does not name the root file system", {}, {}};
+  return longest;
+}
+
+std::string decode_octal(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto digit = [&](std::size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '7'; };
+    if (text[i] == '\\' && digit(i + 1) && text[i + 1] <= '3' && digit(i + 2) && digit(i + 3)) {
+      out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
+      i += 3;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
 std::string unit_of_path(const AbsPath& path, std::string_view suffix) {
   if (path.str() == "/") return "-" + std::string(suffix);
   std::string out;

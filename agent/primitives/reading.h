@@ -22,6 +22,13 @@ Result<bool> systemd_runs(const SystemView& view);
 /// True where systemd makes swap units of /etc/fstab: it runs, and not in a container (systemd-fstab-generator leaves
 /// swap entries out there).
 Result<bool> swap_units_are_made(const SystemView& view);
+/// True if OpenRC runs as init here.
+Result<bool> openrc_runs(const SystemView& view);
+/// Where the file system that holds `path` is mounted, by /proc/mounts: the last mount of the longest name.
+Result<std::string> mount_point_of(const SystemView& view, const AbsPath& path);
+
+/// fstab(5) and /proc: "\\040" and other three-digit octal escapes as the bytes they stand for.
+std::string decode_octal(std::string_view text);
 
 /// systemd-escape(1) --path, with `suffix`: "/swap dir/file" and ".swap" give "swap\x20dir-file.swap".
 std::string unit_of_path(const AbsPath& path, std::string_view suffix);

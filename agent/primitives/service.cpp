@@ -1,15 +1,19 @@
 #include "primitives/service.h"
 
+#include <algorithm>
+
 #include "core/text.h"
+#include "primitives/reading.h"
 
 namespace converge {
 namespace {
 
 std::string unit_of(const Service& p) { return p.name.find('.') == std::string::npos ? p.name + ".service" : p.name; }
 
-Service::State from_systemd(const UnitProperties& properties) {
+Service::State from_systemd(const Service& p, const UnitProperties& properties) {
   Service::State state;
   state.init = Service::State::Init::systemd;
+  state.name = p.name;
   const auto get = [&](std::string_view name) {
     const auto it = properties.find(name);
     return it == properties.end() ? std::string() : it->second;
@@ -32,35 +36,46 @@ Service::State from_systemd(const UnitProperties& properties) {
 Result<Service::State> from_openrc(const Service& p, const SystemView& view) {
   Service::State state;
   state.init = Service::State::Init::openrc;
-  const auto script = view.look(AbsPath("/etc/init.d").child(p.name));
-  if (!script) return script.error();
-  state.exists = !std::holds_alternative<Absent>(*script);
+  std::vector<std::string> names{p.name};
+  names.insert(names.end(), p.instead.begin(), p.instead.end());
+  for (const std::string& name : names) {
+    const auto script = view.look(AbsPath("/etc/init.d").child(name));
+    if (!script) return script.error();
+    state.exists = !std::holds_alternative<Absent>(*script);
+    state.name = name;
+    if (state.exists) break;
+  }
   if (!state.exists) {
+    state.name = p.name;
     state.running = state.enabled = false;
     state.active_text = state.enabled_text = "not found";
     return state;
   }
-  const auto status = view.query({.argv = {"rc-service", p.name, "status"}});
-  if (!status) return status.error();
-  // openrc-run(8): 0 started, 3 stopped, 32 crashed; 16 inactive and 8 starting are on their way.
-  state.running = status->exit_code == 0;
-  const std::string_view words = trim(status->out.empty() ? status->err : status->out);
-  state.active_text = status->exit_code == 0    ? "started"
-                      : status->exit_code == 3  ? "stopped"
-                      : status->exit_code == 32 ? "crashed"
-                                                : std::string(words.substr(0, words.find('\n')));
+  if (p.running) {
+    const auto status = view.query({.argv = {"rc-service", state.name, "status"}});
+    if (!status) return status.error();
+    // openrc-run(8): 0 started, 3 stopped, 32 crashed; 16 inactive and 8 starting are on their way.
+    state.running = status->exit_code == 0;
+    const std::string_view words = trim(status->out.empty() ? status->err : status->out);
+    state.active_text = status->exit_code == 0    ? "started"
+                        : status->exit_code == 3  ? "stopped"
+                        : status->exit_code == 32 ? "crashed"
+                                                  : std::string(words.substr(0, words.find('\n')));
+  }
   const AbsPath runlevels("/etc/runlevels");
   const auto levels = view.list(runlevels);
   if (!levels) return levels.error();
   std::vector<std::string> in;
   if (*levels) {
     for (const auto& level : **levels) {
-      const auto link = view.look(runlevels.child(level).child(p.name));
+      const auto link = view.look(runlevels.child(level).child(state.name));
       if (!link) return link.error();
       if (!std::holds_alternative<Absent>(*link)) in.push_back(level);
     }
   }
-  state.enabled = !in.empty();
+  state.enabled = !p.early ? !in.empty() : std::any_of(in.begin(), in.end(), [](const std::string& level) {
+    return level == "boot" || level == "sysinit";
+  });
   state.enabled_text = in.empty() ? "in no runlevel" : "in " + join(in, ", ");
   return state;
 }
@@ -87,17 +102,18 @@ Wants wants(const Service& p) { return {.queries = {}, .units = {unit_of(p)}}; }
 
 Result<Service::State> inspect(const Service& p, const SystemView& view) {
   auto properties = view.unit(unit_of(p));
-  if (properties) return from_systemd(*properties);
+  if (properties) return from_systemd(p, *properties);
   if (properties.error().code != Errc::unsupported) return properties.error();
-  const auto level = view.look(AbsPath("/run/openrc/softlevel"));
-  if (!level) return level.error();
-  if (!std::holds_alternative<Absent>(*level)) return from_openrc(p, view);
+  const auto openrc = openrc_runs(view);
+  if (!openrc) return openrc.error();
+  if (*openrc) return from_openrc(p, view);
   return Service::State{};
 }
 
 Checks compare(const Service& p, const Service::State& state) {
-  const auto& [name, running, enabled, made_here] = p;
+  const auto& [name, running, enabled, made_here, early, instead] = p;
   (void)made_here;  // only an obstacle, or none
+  (void)instead;    // which service it is
   using Init = Service::State::Init;
   Checks checks;
   if (state.init == Init::none) {
@@ -128,7 +144,8 @@ Checks compare(const Service& p, const Service::State& state) {
       if (*enabled) check.detail = "a " + words + " unit has no [Install] section to enable";
       checks.push_back(std::move(check));
     } else {
-      add("enabled", *enabled, "enabled", "disabled", state.exists ? state.enabled : false, words);
+      add("enabled", *enabled, early ? "in runlevel boot" : "enabled", "disabled", state.exists ? state.enabled : false,
+          words);
     }
   }
   return checks;
@@ -164,14 +181,14 @@ Status apply(const Service& p, const Service::State& state, System& system) {
   const auto mend_enabled = [&]() -> Status {
     if (!p.enabled || !state.enabled || *state.enabled == *p.enabled) return ok();
     if (systemd) return run(p, {"systemctl", *p.enabled ? "enable" : "disable", unit_of(p)}, system);
-    if (*p.enabled) return run(p, {"rc-update", "add", p.name, "default"}, system);
-    return run(p, {"rc-update", "--all", "del", p.name}, system);
+    if (*p.enabled) return run(p, {"rc-update", "add", state.name, p.early ? "boot" : "default"}, system);
+    return run(p, {"rc-update", "--all", "del", state.name}, system);
   };
   const auto mend_running = [&]() -> Status {
     if (!p.running || !state.running || *state.running == *p.running) return ok();
     const std::string verb = *p.running ? "start" : "stop";
     if (systemd) return run(p, {"systemctl", verb, unit_of(p)}, system);
-    return run(p, {"rc-service", p.name, verb}, system);
+    return run(p, {"rc-service", state.name, verb}, system);
   };
   const bool starting = p.running.value_or(false);
   if (Status first = starting ? mend_enabled() : mend_running(); !first) return first;

@@ -9,7 +9,12 @@ struct Service {
   std::string name;  // "k3s", "getty@tty1.service"
   std::optional<bool> running, enabled;
   bool made_here = false;  // what comes before it in its chain installs it: that it is not there yet is no obstacle
+  /// OpenRC: enabled is to be in runlevel boot (or sysinit), where what runs before the file systems are mounted is.
+  bool early = false;
+  /// OpenRC: what does the same on a host that has no service `name`; the first that is installed counts.
+  std::vector<std::string> instead = {};
   struct State {
+    std::string name;  // the service that was looked at: `name`, or one of `instead`
     enum class Init { systemd, openrc, none } init = Init::none;
     bool exists = false;
     std::optional<bool> running, enabled;   // nullopt: the manager's answer says neither

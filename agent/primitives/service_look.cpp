@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/text.h"
+#include "primitives/reading.h"
 
 namespace converge {
 namespace {
@@ -71,9 +72,9 @@ Result<ServiceLook> look_at_service(const SystemView& view, const std::string& u
   auto properties = view.unit(unit);
   if (properties) return by_systemd(*properties, unit);
   if (properties.error().code != Errc::unsupported) return std::move(properties).error();
-  auto level = view.look(AbsPath("/run/openrc/softlevel"));
-  if (!level) return std::move(level).error();
-  if (std::holds_alternative<Absent>(*level)) return ServiceLook{};
+  auto openrc = openrc_runs(view);
+  if (!openrc) return std::move(openrc).error();
+  if (!*openrc) return ServiceLook{};
   return by_openrc(view, openrc_name(unit));
 }
 

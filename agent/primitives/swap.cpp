@@ -34,6 +34,8 @@ bool is_active(const Swap::State& state) {
   return state.file.active == SwapFileLook::Active::yes;
 }
 
+bool in_use(const SwapFileLook& look) { return look.active == SwapFileLook::Active::yes; }
+
 /// True if what is in the way was made to be a swap file, or is empty: nothing is lost with it.
 bool recognisable(const SwapFileLook& look) {
   const auto* file = std::get_if<RegularFile>(&look.state);
@@ -62,6 +64,16 @@ bool leftover_is_ready(const Swap& p, const Swap::State& state) {
   const auto* file = std::get_if<RegularFile>(&state.leftover.state);
   return file != nullptr && file->mode == swap_mode && (!file->owner || *file->owner == root_owner) &&
          content_is_right(p, state.leftover, state.page_size);
+}
+
+/// The name of a file that was being made for `name`, or for one of its temporary names, when the run died.
+bool is_scrap(std::string_view name, std::string_view found) {
+  if (!found.starts_with('.') || !found.substr(1).starts_with(name)) return false;
+  found.remove_prefix(1 + name.size());
+  for (const std::string_view of : {".converge-new", ".converge-helper"})
+    if (found.starts_with(of)) found.remove_prefix(of.size());
+  constexpr std::string_view mark = ".converge-";
+  return found.starts_with(mark) && found.size() == mark.size() + 6;
 }
 
 bool priority_is_right(const Swap& p, const Swap::State& state) {
@@ -132,6 +144,20 @@ Status guard_file_system(const FileSystem& fs, const AbsPath& path) {
                "choose a path on ext4, xfs or btrfs"};
 }
 
+/// What OpenRC's swap service can turn on: it comes before everything but the root is mounted.
+Status guard_boot(const AbsPath& path, const SystemView& view) {
+  const auto openrc = openrc_runs(view);
+  if (!openrc) return openrc.error();
+  if (!*openrc) return ok();
+  const auto mounted = mount_point_of(view, path);
+  if (!mounted) return mounted.error();
+  if (*mounted == "/") return ok();
+  return refuse(
+      fmt::format("'{}' is on the file system mounted at '{}', which OpenRC mounts after it has turned swap on",
+                  path.str(), *mounted),
+      "choose a path on the root file system");
+}
+
 /// May this process swap at all? In a container the answer is the kernel's: a swapoff of nothing is refused only by
 /// rights.
 Status guard_rights(const Swap::State& state, const SystemView& view) {
@@ -150,7 +176,7 @@ Status guard_rights(const Swap::State& state, const SystemView& view) {
           Errc::permission, "swap needs the right CAP_SYS_ADMIN, which this process does not have", {}, "run as root"};
     }
     return Error{Errc::unsupported,
-                 fmt::format("swap is not to be had in this container ({})", state.container),
+                 fmt::format("swap is not supported here: container ({})", state.container),
                  {},
                  "make the swap file on the machine that runs the container"};
   }
@@ -162,7 +188,7 @@ Status guard_rights(const Swap::State& state, const SystemView& view) {
     return ok();
   }
   return Error{Errc::unsupported,
-               fmt::format("swap is not to be had in this container ({})", state.container),
+               fmt::format("swap is not supported here: container ({})", state.container),
                {},
                "make the swap file on the machine that runs the container"};
 }
@@ -250,13 +276,150 @@ Status guard_cgroups_below(const Cgroups& tree, const AbsPath& group, const Syst
   return ok();
 }
 
+struct Memory {
+  std::uint64_t total = 0, available = 0;
+  /// What must stay available after a swapoff.
+  std::uint64_t margin() const { return std::max<std::uint64_t>((256_MiB).count, total / 10); }
+};
+
+Result<Memory> memory_of(const SystemView& view) {
+  auto meminfo = read_text(view, AbsPath("/proc/meminfo"));
+  if (!meminfo) return std::move(meminfo).error();
+  const auto total = number_after(meminfo->value_or(""), "MemTotal");
+  const auto available = number_after(meminfo->value_or(""), "MemAvailable");
+  if (!total || !available) {
+    return Error{Errc::unparsable, "cannot tell how much memory is available: /proc/meminfo does not say", {}, {}};
+  }
+  return Memory{*total << 10U, *available << 10U};
+}
+
+/// Do `used` bytes fit into memory, or else into `room` bytes of another swap area?
+Status guard_memory(Bytes used, Bytes room, const Memory& memory) {
+  if (used.count == 0 || memory.available + room.count >= used.count + memory.margin()) return ok();
+  return refuse(
+      fmt::format("swap in use: {} would have to move into memory, of which {} are available and {} must stay free",
+                  about(used.count), about(memory.available), about(memory.margin())),
+      "stop something that uses memory, or run this after a reboot");
+}
+
+/// No cgroup with a memory limit may be pushed over it: swapoff does not fail then, it gets processes killed, whatever
+/// other swap there is.
+Status guard_cgroups(const SystemView& view) {
+  auto unified = view.look(AbsPath("/sys/fs/cgroup/cgroup.controllers"));
+  if (!unified) return std::move(unified).error();
+  const Cgroups tree = std::holds_alternative<Absent>(*unified) ? Cgroups{AbsPath("/sys/fs/cgroup/memory"), false}
+                                                                : Cgroups{AbsPath("/sys/fs/cgroup"), true};
+  return guard_cgroups_below(tree, tree.root, view, 0);
+}
+
+Bytes used_of(const std::optional<Swap::Area>& area) { return area ? area->used : Bytes{}; }
+
+Bytes room_of(const std::optional<Swap::Area>& area) {
+  return Bytes{area && area->size > area->used ? area->size.count - area->used.count : 0};
+}
+
+/// The size of a helper area that takes in all there is in use, with as much to spare as must stay free in memory.
+Bytes helper_size(Bytes used, const Memory& memory, std::uint64_t page) {
+  return {(used.count + memory.margin() + 2 * page) / page * page};
+}
+
+/// May `used` bytes of the file's area go elsewhere? The answer is the size of the helper area that this needs, if it
+/// does: when `room` in the helper there is and memory are too little. Errc::refused says why not. `make` is what else
+/// is to be made on the file system, `freed` what goes from it before.
+Result<std::optional<Bytes>> way_out(const Swap& p, const Swap::State& state, Bytes make, Bytes freed,
+                                     const SystemView& view) {
+  std::optional<Bytes> none;
+  const Bytes used = used_of(state.area);
+  if (used.count == 0) return none;
+  auto memory = memory_of(view);
+  if (!memory) return std::move(memory).error();
+  Status fits = guard_memory(used, room_of(state.helper_area), *memory);
+  if (!fits && (p.absent || state.helper_area)) return std::move(fits).error();
+  if (auto status = guard_cgroups(view); !status) return std::move(status).error();
+  if (fits) return none;
+  const Bytes size = helper_size(used, *memory, state.page_size);
+  const auto need = size.count + make.count, free = state.file_system.available.count + freed.count;
+  if (free >= need && free - need >= reserve_of(p, state.file_system).count) return std::optional(size);
+  Error error = std::move(fits).error();
+  error.message += fmt::format("; a helper area of {} would not fit on the disk", about(size.count));
+  error.hint = "stop something that uses memory, free some space, or run this after a reboot";
+  return error;
+}
+
+/// Before anything is touched: what is in the helper area, or will be, has to go into the new file and memory at the
+/// end.
+Status guard_way_back(const Swap& p, const Swap::State& state, bool off, bool helped, const SystemView& view) {
+  if (!state.helper_area && !helped) return ok();
+  const Bytes used{used_of(state.helper_area).count + (off ? used_of(state.area).count : 0)};
+  if (used.count == 0) return ok();
+  auto memory = memory_of(view);
+  if (!memory) return std::move(memory).error();
+  const Bytes size = whole_pages(p.size, state.page_size);
+  const bool stays = !p.absent && state.area && !off;
+  Bytes room = stays ? room_of(state.area) : Bytes{size.count - std::min(size.count, state.page_size)};
+  if (p.absent) room = {};
+  if (auto status = guard_memory(used, room, *memory); !status) return status;
+  return guard_cgroups(view);
+}
+
+/// Whether all that has to go out of use can, in the order of apply.
+Status guard_draining(const Swap& p, const Swap::State& state, const SystemView& view) {
+  const bool off = must_swap_off(p, state);
+  bool helped = false;
+  if (off) {
+    const bool makes_one = !content_is_right(p, state.file, state.page_size) && !leftover_is_ready(p, state);
+    Bytes freed = makes_one ? state.leftover.allocated : Bytes{};
+    if (!in_use(state.helper)) freed.count += state.helper.allocated.count;
+    auto helper = way_out(p, state, makes_one ? whole_pages(p.size, state.page_size) : Bytes{}, freed, view);
+    if (!helper) return std::move(helper).error();
+    helped = helper->has_value();
+  }
+  return guard_way_back(p, state, off, helped, view);
+}
+
+Result<std::vector<Swap::Area>> areas_of(const SystemView& view) {
+  auto swaps = read_text(view, AbsPath("/proc/swaps"));
+  if (!swaps) return std::move(swaps).error();
+  // A kernel without swap has no such file: nothing is active then.
+  return parse_proc_swaps(swaps->value_or(""));
+}
+
 Status make_at(const Swap& p, const Swap::State& state, const AbsPath& path, System& system) {
   const std::string uuid = state.file.header ? state.file.header->uuid : std::string();
   return system.make_swap_file({path, whole_pages(p.size, state.page_size), uuid});
 }
 
-Status drop(const AbsPath& path, const SwapFileLook& look, System& system) {
-  if (look.active == SwapFileLook::Active::yes) {
+/// Takes the file out of use. How much is in use is looked at anew: making the new file took its time. With too little
+/// memory for it, what is in use goes through a helper area.
+Status swap_off_file(const Swap& p, System& system) {
+  auto now = inspect(p, system);
+  if (!now) return std::move(now).error();
+  auto helper = way_out(p, *now, {}, in_use(now->helper) ? Bytes{} : now->helper.allocated, system);
+  if (!helper) return std::move(helper).error();
+  if (*helper) {
+    const AbsPath path = swap_helper(p.path);
+    if (auto status = system.remove(path); !status) return status;
+    if (auto status = system.make_swap_file({path, **helper, {}}); !status) return status;
+    if (auto status = system.swap_on(path, std::nullopt); !status) return status;
+  }
+  return system.swap_off(p.path, swap_off_deadline);
+}
+
+/// Takes a file of a run that died, or the helper area, out of use and away.
+Status drop(const Swap& p, const AbsPath& path, System& system) {
+  auto now = inspect(p, system);
+  if (!now) return std::move(now).error();
+  const bool is_helper = path == swap_helper(p.path);
+  const SwapFileLook& look = is_helper ? now->helper : now->leftover;
+  if (!is_there(look.state)) return ok();
+  if (now->live && in_use(look)) {
+    const auto& area = is_helper ? now->helper_area : now->leftover_area;
+    if (used_of(area).count != 0) {
+      auto memory = memory_of(system);
+      if (!memory) return std::move(memory).error();
+      if (auto status = guard_memory(area->used, room_of(now->area), *memory); !status) return status;
+      if (auto status = guard_cgroups(system); !status) return status;
+    }
     if (auto status = system.swap_off(path, swap_off_deadline); !status) return status;
   }
   return system.remove(path);
@@ -286,7 +449,7 @@ Status replace_swap(const Swap& p, const Swap::State& state, System& system) {
   const bool active = state.live && is_active(state);
   const bool usable = leftover_is_ready(p, state);
   if (is_there(state.leftover.state) && !usable) {
-    if (auto status = drop(workplace, state.leftover, system); !status) return status;
+    if (auto status = drop(p, workplace, system); !status) return status;
   }
   if (!old_is_there && !usable) return make_at(p, state, p.path, system);
   if (!usable) {
@@ -297,7 +460,7 @@ Status replace_swap(const Swap& p, const Swap::State& state, System& system) {
     if (auto status = make_at(p, state, workplace, system); !status) return status;
   }
   if (active) {
-    if (auto status = system.swap_off(p.path, swap_off_deadline); !status) return status;
+    if (auto status = swap_off_file(p, system); !status) return status;
   }
   if (old_is_there) {
     if (auto status = system.remove(p.path); !status) return status;
@@ -305,14 +468,31 @@ Status replace_swap(const Swap& p, const Swap::State& state, System& system) {
   return system.rename_new(workplace, p.path);
 }
 
+/// All that runs that died have left, but for what the file itself needs.
+Status tidy(const Swap& p, const Swap::State& state, System& system) {
+  for (const AbsPath& scrap : state.scraps) {
+    if (auto status = system.remove(scrap); !status) return status;
+  }
+  if (auto status = drop(p, swap_workplace(p.path), system); !status) return status;
+  return drop(p, swap_helper(p.path), system);
+}
+
 Status apply_absent(const Swap& p, const Swap::State& state, System& system) {
-  if (is_there(state.leftover.state)) {
-    if (auto status = drop(swap_workplace(p.path), state.leftover, system); !status) return status;
-  }
   if (state.live && is_active(state)) {
-    if (auto status = system.swap_off(p.path, swap_off_deadline); !status) return status;
+    if (auto status = swap_off_file(p, system); !status) return status;
   }
+  if (auto status = tidy(p, state, system); !status) return status;
   return system.remove(p.path);
+}
+
+/// What a run that died has left behind: none of it is of use to the host.
+void check_leftovers(const Swap& p, const Swap::State& state, Checks& checks) {
+  std::vector<std::string> there;
+  if (is_there(state.leftover.state)) there.push_back(swap_workplace(p.path).str());
+  if (is_there(state.helper.state))
+    there.push_back(swap_helper(p.path).str() + (in_use(state.helper) ? " (in use)" : ""));
+  for (const AbsPath& scrap : state.scraps) there.push_back(scrap.str());
+  checks.push_back(check_equal("leftover", "none", there.empty() ? "none" : join(there, ", ")));
 }
 
 Checks compare_absent(const Swap& p, const Swap::State& state) {
@@ -323,8 +503,7 @@ Checks compare_absent(const Swap& p, const Swap::State& state) {
   } else {
     checks.push_back(check_skipped("active", "no", "needs a running system"));
   }
-  checks.push_back(check_that("leftover", !is_there(state.leftover.state), "none",
-                              is_there(state.leftover.state) ? swap_workplace(p.path).str() : "none"));
+  check_leftovers(p, state, checks);
   return checks;
 }
 
@@ -344,6 +523,41 @@ void check_file(const Swap& p, const Swap::State& state, const RegularFile& file
                                header ? text(header->version, header->last_page) : "no swap signature"));
 }
 
+/// Snapshots of the subvolume that holds `path`, as btrfs(8) lists them below "Snapshot(s):"; nullopt if it cannot
+/// tell.
+std::optional<std::vector<std::string>> snapshots_of(const AbsPath& path, const SystemView& view) {
+  for (AbsPath at = path.parent();; at = at.parent()) {
+    const auto shown = view.query({.argv = {"btrfs", "subvolume", "show", at.str()}});
+    if (!shown) return std::nullopt;
+    if (shown->exit_code != 0) {  // no subvolume: it is further up
+      if (at.str() == "/") return std::nullopt;
+      continue;
+    }
+    std::vector<std::string> names;
+    bool listed = false;
+    for (const auto line : split_lines(shown->out)) {
+      if (listed && !line.starts_with("\t\t")) break;
+      if (listed) names.emplace_back(trim(line));
+      listed = listed || trim(line) == "Snapshot(s):";
+    }
+    return names;
+  }
+}
+
+/// A remark: nothing is wrong with the file as long as it stays in use.
+void check_snapshots(const Swap::State& state, Checks& checks) {
+  const std::string remedy = "give the file a subvolume of its own (btrfs subvolume create /swap)";
+  if (!state.snapshots)
+    checks.push_back(check_skipped("snapshots", "none", "cannot be told without btrfs(8): " + remedy));
+  else if (!state.snapshots->empty())
+    checks.push_back(check_skipped(
+        "snapshots", "none",
+        fmt::format(
+            "its subvolume has snapshots ({}), and one that is taken while the file is out of use keeps it from "
+            "being used again: {}",
+            join(*state.snapshots, ", "), remedy)));
+}
+
 /// Compressed memory is much faster than a disk, and is to be full first. A remark: the priority is what was asked for.
 void check_zram(int priority, const Swap::State& state, Checks& checks) {
   for (const auto& other : state.others) {
@@ -356,21 +570,9 @@ void check_zram(int priority, const Swap::State& state, Checks& checks) {
 
 }  // namespace
 
-std::string decode_octal(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto digit = [&](std::size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '7'; };
-    if (text[i] == '\\' && digit(i + 1) && text[i + 1] <= '3' && digit(i + 2) && digit(i + 3)) {
-      out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
-      i += 3;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
 AbsPath swap_workplace(const AbsPath& path) { return path.parent().child(path.name() + ".converge-new"); }
+
+AbsPath swap_helper(const AbsPath& path) { return path.parent().child(path.name() + ".converge-helper"); }
 
 Result<std::vector<Swap::Area>> parse_proc_swaps(std::string_view text) {
   std::vector<Swap::Area> areas;
@@ -413,30 +615,6 @@ Result<std::vector<Swap::Area>> parse_proc_swaps(std::string_view text) {
   return areas;
 }
 
-Status may_swap_off(Bytes used, const SystemView& view) {
-  if (used.count == 0) return ok();
-  auto meminfo = read_text(view, AbsPath("/proc/meminfo"));
-  if (!meminfo) return std::move(meminfo).error();
-  const auto total = number_after(meminfo->value_or(""), "MemTotal");
-  const auto available = number_after(meminfo->value_or(""), "MemAvailable");
-  if (!total || !available) {
-    return Error{Errc::unparsable, "cannot tell how much memory is available: /proc/meminfo does not say", {}, {}};
-  }
-  const auto free = *available << 10U;
-  const auto margin = std::max<std::uint64_t>((256_MiB).count, (*total << 10U) / 10);
-  if (free < used.count || free - used.count < margin) {
-    return refuse(
-        fmt::format("swap in use: {} would have to move into memory, of which {} are available and {} must stay free",
-                    about(used.count), about(free), about(margin)),
-        "stop something that uses memory, or run this after a reboot");
-  }
-  auto unified = view.look(AbsPath("/sys/fs/cgroup/cgroup.controllers"));
-  if (!unified) return std::move(unified).error();
-  const Cgroups tree = std::holds_alternative<Absent>(*unified) ? Cgroups{AbsPath("/sys/fs/cgroup/memory"), false}
-                                                                : Cgroups{AbsPath("/sys/fs/cgroup"), true};
-  return guard_cgroups_below(tree, tree.root, view, 0);
-}
-
 const Swap::Area* own_area(const std::vector<Swap::Area>& areas, const AbsPath& path, const SwapFileLook& look,
                            std::uint64_t page_size) {
   if (look.active == SwapFileLook::Active::no) return nullptr;
@@ -462,23 +640,35 @@ Result<Swap::State> inspect(const Swap& p, const SystemView& view) {
   auto leftover = view.look_swap(swap_workplace(p.path));
   if (!leftover) return std::move(leftover).error().during("looking at " + swap_workplace(p.path).str());
   state.leftover = std::move(*leftover);
+  auto helper = view.look_swap(swap_helper(p.path));
+  if (!helper) return std::move(helper).error().during("looking at " + swap_helper(p.path).str());
+  state.helper = std::move(*helper);
+  auto beside = view.list(p.path.parent());
+  if (!beside) return std::move(beside).error().during("looking beside " + p.path.str());
+  for (const auto& name : beside->value_or(std::vector<std::string>())) {
+    if (is_scrap(p.path.name(), name)) state.scraps.push_back(p.path.parent().child(name));
+  }
   auto fs = view.file_system(p.path);
   if (!fs) return std::move(fs).error().during("looking at the file system of " + p.path.str());
   state.file_system = std::move(*fs);
   if (!state.live) return state;
 
-  auto swaps = read_text(view, AbsPath("/proc/swaps"));
-  if (!swaps) return std::move(swaps).error();
-  // A kernel without swap has no such file: nothing is active then.
-  auto areas = parse_proc_swaps(swaps->value_or(""));
+  auto areas = areas_of(view);
   if (!areas) return std::move(areas).error();
   const Swap::Area* ours = own_area(*areas, p.path, state.file, state.page_size);
+  const Swap::Area* left = own_area(*areas, swap_workplace(p.path), state.leftover, state.page_size);
+  const Swap::Area* help = own_area(*areas, swap_helper(p.path), state.helper, state.page_size);
   for (const auto& area : *areas) {
     if (&area == ours)
       state.area = area;
+    else if (&area == left)
+      state.leftover_area = area;
+    else if (&area == help)
+      state.helper_area = area;
     else
       state.others.push_back(area);
   }
+  if (state.file_system.type == "btrfs" && !p.absent) state.snapshots = snapshots_of(p.path, view);
   auto container = read_text(view, AbsPath("/run/systemd/container"), 64_KiB);
   if (!container) return std::move(container).error();
   state.container = std::string(trim(container->value_or("")));
@@ -497,8 +687,8 @@ Checks compare(const Swap& p, const Swap::State& state) {
   checks.push_back(check_that("size", file != nullptr && file->size == wanted, wanted.text(),
                               file != nullptr ? file->size.text() : "absent"));
   if (file != nullptr) check_file(p, state, *file, checks);
-  checks.push_back(check_that("leftover", !is_there(state.leftover.state), "none",
-                              is_there(state.leftover.state) ? swap_workplace(path).str() : "none"));
+  check_leftovers(p, state, checks);
+  check_snapshots(state, checks);
   if (priority) check_zram(*priority, state, checks);
   const auto area_size = fmt::format("{} KiB", wanted.count < page ? 0 : (wanted.count - page) >> 10U);
   if (!state.live) {
@@ -546,8 +736,11 @@ Status preflight(const Swap& p, const Swap::State& state, const SystemView& view
         fmt::format("'{}' has {} names", p.path.str(), file->links),
         fmt::format("{}remove the others: find {} -xdev -samefile {}", first, p.path.parent().str(), p.path.str()));
   }
-  if (is_there(state.leftover.state) && !recognisable(state.leftover)) {
-    return refuse(fmt::format("'{}' exists and is not a swap file", swap_workplace(p.path).str()), "move it away");
+  for (const auto& [place, look] :
+       {std::pair(swap_workplace(p.path), &state.leftover), std::pair(swap_helper(p.path), &state.helper)}) {
+    if (is_there(look->state) && !recognisable(*look)) {
+      return refuse(fmt::format("'{}' exists and is not a swap file", place.str()), "move it away");
+    }
   }
   if (state.live && (is_active(state) || !p.absent)) {
     if (auto status = guard_rights(state, view); !status) return status;
@@ -561,13 +754,14 @@ Status preflight(const Swap& p, const Swap::State& state, const SystemView& view
       return refuse(fmt::format("'{}' is in use, but /proc/swaps does not list it by this path", p.path.str()),
                     "it may belong to another container, or be mounted twice; turn it off by hand");
     }
-    if (auto status = may_swap_off(state.area->used, view); !status) return status;
   }
+  if (auto status = guard_draining(p, state, view); !status) return status;
   if (p.absent) return ok();
   if (auto status = guard_directories(p.path, view); !status) return status;
   if (!there || replaces) {
     if (state.live) {
       if (auto status = guard_file_system(state.file_system, p.path); !status) return status;
+      if (auto status = guard_boot(p.path, view); !status) return status;
     }
     if (fits_beside(p, state)) return ok();
     const bool old_may_go_first = there && !(state.live && is_active(state));
@@ -585,20 +779,19 @@ Status apply(const Swap& p, const Swap::State& state, System& system) {
   if (!right) {
     if (auto status = replace_swap(p, state, system); !status) return status;
   } else {
-    if (is_there(state.leftover.state)) {
-      if (auto status = drop(swap_workplace(p.path), state.leftover, system); !status) return status;
-    }
     const auto& file = std::get<RegularFile>(state.file.state);
     if (file.mode != swap_mode || (file.owner && *file.owner != root_owner)) {
       if (auto status = system.set_attributes(p.path, swap_mode, root_owner); !status) return status;
     }
     if (off) {
-      if (auto status = system.swap_off(p.path, swap_off_deadline); !status) return status;
+      if (auto status = swap_off_file(p, system); !status) return status;
     }
   }
   const bool still_active = is_active(state) && right && !off;
-  if (!state.live || still_active) return ok();
-  return system.swap_on(p.path, p.priority);
+  if (state.live && !still_active) {
+    if (auto status = system.swap_on(p.path, p.priority); !status) return status;
+  }
+  return tidy(p, state, system);
 }
 
 }  // namespace converge

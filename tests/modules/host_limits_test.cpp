@@ -22,6 +22,19 @@ TEST(SwapfileModule, DeclaresTheFileThenTheBootThenTheSysctlThenTheProof) {
   EXPECT_EQ(r.find<File>()->content, "vm.swappiness = 10\n");
 }
 
+TEST(SwapfileModule, UnderOpenRcHasServicesThatTurnItOnAtBoot) {
+  Facts alpine = facts();
+  alpine.init = "openrc";
+  const Rendering r("swapfile", "{path: /swapfile, size: 4GiB, swappiness: 10}", alpine);
+  EXPECT_EQ(r.ids(),
+            (Names{"swap:/swapfile", "fstab:/swapfile", "service:swap", "file:/etc/sysctl.d/90-converge-swap.conf",
+                   "sysctl:vm.swappiness", "service:sysctl", "swap-in-effect:/swapfile"}));
+  EXPECT_TRUE(r.find<Service>()->enabled.value_or(false) && r.find<Service>()->early);
+  const Rendering one("sysctl", "{key: vm.swappiness, value: 10}", alpine);
+  EXPECT_EQ(one.ids(),
+            (Names{"file:/etc/sysctl.d/90-converge-vm-swappiness.conf", "sysctl:vm.swappiness", "service:sysctl"}));
+}
+
 TEST(SwapfileModule, LeavesSwappinessAloneWhenItIsNotGiven) {
   const Rendering r("swapfile", "{size: 4GiB}", facts());
   EXPECT_EQ(r.ids(), (Names{"swap:/swapfile", "fstab:/swapfile", "swap-in-effect:/swapfile"}));

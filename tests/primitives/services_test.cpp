@@ -39,6 +39,33 @@ TEST(ServiceMutations, EachPropertyAloneUnderOpenRc) {
                       {"enabled", [](FakeSystem& host) { put_openrc_service(host, "k3s", false, true); }}});
 }
 
+TEST(ServiceMutations, WhatIsToRunEarlyIsInRunlevelBootUnderOpenRc) {
+  const Service early{.name = "k3s", .running = {}, .enabled = true, .early = true};
+  run_mutation_table(early, fake_alpine,
+                     {{"enabled", [](FakeSystem& host) { host.erase("/etc/runlevels/boot/k3s"); }},
+                      {"enabled", [](FakeSystem& host) {
+                         host.erase("/etc/runlevels/boot/k3s");
+                         put_openrc_service(host, "k3s", true, true);  // in runlevel default
+                       }}});
+  FakeSystem host = fake_alpine();
+  host.put_symlink("/etc/runlevels/sysinit/k3s", "/etc/init.d/k3s");
+  EXPECT_TRUE(all_pass(checks_of(early, host)));
+}
+
+TEST(ServiceMutations, AnotherServiceThatDoesTheSameCountsWhereThereIsNoSuchOne) {
+  const Service swap{.name = "swap", .running = {}, .enabled = true, .early = true, .instead = {"none", "k3s"}};
+  FakeSystem host = fake_alpine();
+  expect_heals(swap, host);
+  EXPECT_TRUE(host.exists("/etc/runlevels/boot/k3s"));
+  put_openrc_service(host, "swap", false, false);
+  EXPECT_FALSE(all_pass(checks_of(swap, host)));
+  expect_heals(swap, host);
+  EXPECT_TRUE(host.exists("/etc/runlevels/boot/swap"));
+  host = fake_alpine();
+  host.erase("/etc/init.d/k3s");
+  expect_refused(swap, host, Errc::refused, "no service 'swap'");
+}
+
 TEST(ServiceOrder, WhatRunsIsEnabledFirstAndWhatStopsIsStoppedFirst) {
   FakeSystem host = fake_debian();
   ASSERT_TRUE(apply_once(k3s(false, false), host));

@@ -33,6 +33,9 @@ void use(FakeSystem& host, std::uint64_t used_kib) {
                 "Filename Type Size Used Priority\n/swapfile file 65532 " + std::to_string(used_kib) + " 5\n");
 }
 
+/// No room for a helper area.
+void fill_disk(FakeSystem& host) { host.set_file_system("/", {"ext4", 2_GiB, 40_GiB, false}); }
+
 void memory(FakeSystem& host, std::uint64_t total_mib, std::uint64_t available_mib) {
   host.put_file("/proc/meminfo", "MemTotal: " + std::to_string(total_mib * 1024) +
                                      " kB\nMemAvailable: " + std::to_string(available_mib * 1024) + " kB\n");
@@ -85,6 +88,160 @@ TEST(SwapFile, SizesAreRoundedDownToThePage) {
   EXPECT_EQ(failing(p, host), Names{});
 }
 
+/// A swap file of which a gibibyte is in use, and too little memory for that.
+FakeSystem crowded() {
+  FakeSystem host = fake_debian();
+  host.put_swap_file(path, 2_GiB, true, 5);
+  host.set_swap_used(path, 1_GiB);
+  memory(host, 8192, 300);
+  return host;
+}
+
+Swap larger() {
+  Swap p = wanted();
+  p.size = 4_GiB;
+  return p;
+}
+
+TEST(SwapHelper, TakesWhatMemoryCannotWhileTheFileIsReplaced) {
+  FakeSystem host = crowded();
+  ASSERT_TRUE(tried(larger(), host));
+  EXPECT_EQ(host.mutations(),
+            (Names{"swapfile /swapfile.converge-new 4 GiB", "swapfile /swapfile.converge-helper 1887444 KiB",
+                   "swapon /swapfile.converge-helper", "swapoff /swapfile", "remove /swapfile",
+                   "rename /swapfile.converge-new /swapfile", "swapon /swapfile", "swapoff /swapfile.converge-helper",
+                   "remove /swapfile.converge-helper"}));
+  EXPECT_EQ(failing(larger(), host), Names{});
+  EXPECT_EQ(host.swap_used(path), 1_GiB);
+  EXPECT_NE(host.content("/proc/meminfo").find("MemAvailable: 307200 kB"), std::string::npos);
+}
+
+TEST(SwapHelper, TakesItForAnotherPriorityToo) {
+  FakeSystem host = crowded();
+  auto p = larger();
+  p.size = 2_GiB;
+  p.priority = 7;
+  ASSERT_TRUE(tried(p, host));
+  EXPECT_EQ(host.mutations()[1], "swapon /swapfile.converge-helper");
+  EXPECT_EQ(failing(p, host), Names{});
+}
+
+TEST(SwapHelper, ARunThatDiesOrFailsAnywhereIsFinishedByTheNext) {
+  for (const bool dies : {true, false}) {
+    int n = 1;
+    for (;; ++n) {
+      SCOPED_TRACE(n);
+      FakeSystem host = crowded();
+      if (dies)
+        host.die_at_mutation(n);
+      else
+        host.fail_mutation(n);
+      Status first = ok();
+      try {
+        first = tried(larger(), host);
+      } catch (const ProcessDied&) {
+        first = Error{Errc::io, "died", {}, {}};
+      }
+      if (first) break;
+      host.clear_faults();
+      if (n > 1) {
+        EXPECT_FALSE(failing(larger(), host).empty());
+      }
+      const Status healed = tried(larger(), host);
+      ASSERT_TRUE(healed) << healed.error().text();
+      EXPECT_EQ(failing(larger(), host), Names{});
+      EXPECT_EQ(host.swap_used(path), 1_GiB);
+      EXPECT_FALSE(host.exists("/swapfile.converge-new"));
+      EXPECT_FALSE(host.exists("/swapfile.converge-helper"));
+    }
+    EXPECT_EQ(n, 10);
+  }
+}
+
+TEST(SwapHelper, OfARunThatDiedSurvivesAReboot) {
+  FakeSystem host = crowded();
+  host.die_at_mutation(6);  // the old file is gone, the new one has no name yet
+  EXPECT_THROW((void)tried(larger(), host), ProcessDied);
+  host.clear_faults();
+  host.set_swap_active("/swapfile.converge-helper", false);
+  ASSERT_TRUE(tried(larger(), host));
+  EXPECT_EQ(failing(larger(), host), Names{});
+  EXPECT_FALSE(host.exists("/swapfile.converge-helper"));
+}
+
+TEST(SwapHelper, IsNoWayRoundACgroupALackOfDiskOrATooSmallNewFile) {
+  struct Case {
+    const char* name;
+    std::function<void(FakeSystem&)> setup;
+    Bytes size;
+    const char* says;
+  };
+  const std::vector<Case> table{
+      {"a cgroup",
+       [](FakeSystem& h) {
+         h.put_file("/sys/fs/cgroup/a.slice/memory.max", "209715200\n");
+         h.put_file("/sys/fs/cgroup/a.slice/memory.current", "104857600\n");
+         h.put_file("/sys/fs/cgroup/a.slice/memory.swap.current", "419430400\n");
+       },
+       4_GiB, "cgroup '/a.slice' holds 500 MiB"},
+      {"the disk",
+       [](FakeSystem& h) {
+         h.set_file_system("/", {"ext4", 9_GiB, 80_GiB, false});
+       },
+       4_GiB, "a helper area of 1843 MiB would not fit on the disk"},
+      {"a new file that holds less than is in use", [](FakeSystem&) {}, 512_MiB, "1024 MiB would have to move"},
+  };
+  for (const auto& [name, setup, size, says] : table) {
+    FakeSystem host = crowded();
+    setup(host);
+    auto p = larger();
+    p.size = size;
+    const auto status = tried(p, host);
+    ASSERT_FALSE(status) << name;
+    EXPECT_EQ(status.error().code, Errc::refused) << name;
+    EXPECT_NE(status.error().message.find(says), std::string::npos) << name << ": " << status.error().text();
+    EXPECT_TRUE(host.mutations().empty()) << name;
+  }
+  FakeSystem host = crowded();
+  auto gone = larger();
+  gone.absent = true;
+  EXPECT_FALSE(tried(gone, host));
+  EXPECT_TRUE(host.mutations().empty());
+}
+
+TEST(SwapHelper, LeftInUseGoesOnlyWhenThereIsRoomForWhatItHolds) {
+  FakeSystem host = fake_debian();
+  host.put_swap_file(path, 64_MiB, true, 5);
+  host.put_swap_file("/swapfile.converge-helper", 2_GiB, true);
+  host.set_swap_used("/swapfile.converge-helper", 1_GiB);
+  memory(host, 8192, 300);
+  EXPECT_EQ(value_of(wanted(), host, "leftover"), "/swapfile.converge-helper (in use)");
+  EXPECT_FALSE(tried(wanted(), host));
+  EXPECT_TRUE(host.mutations().empty());
+  memory(host, 8192, 4000);
+  ASSERT_TRUE(tried(wanted(), host));
+  EXPECT_EQ(failing(wanted(), host), Names{});
+  auto gone = wanted();
+  gone.absent = true;
+  host.put_swap_file("/swapfile.converge-helper", 2_GiB, true);
+  ASSERT_TRUE(tried(gone, host));
+  EXPECT_EQ(failing(gone, host), Names{});
+}
+
+TEST(SwapFile, FilesThatWereBeingMadeWhenARunDiedAreFoundByTheirNames) {
+  FakeSystem host = converged();
+  const Names ours{"/.swapfile.converge-ab12cd", "/.swapfile.converge-new.converge-ab12cd",
+                   "/.swapfile.converge-helper.converge-ab12cd"};
+  const Names others{"/.swapfile2.converge-ab12cd", "/.swapfile.converge-ab12cde", "/swapfile.converge-ab12cd"};
+  for (const auto& each : ours) host.put_file(each, "");
+  for (const auto& each : others) host.put_file(each, "");
+  EXPECT_EQ(failing(wanted(), host), Names{"leftover"});
+  ASSERT_TRUE(tried(wanted(), host));
+  EXPECT_EQ(failing(wanted(), host), Names{});
+  for (const auto& each : ours) EXPECT_FALSE(host.exists(each)) << each;
+  for (const auto& each : others) EXPECT_TRUE(host.exists(each)) << each;
+}
+
 struct Mutation {
   const char* property;
   std::function<void(FakeSystem&)> change;
@@ -101,6 +258,9 @@ TEST(SwapFile, EveryPropertyIsMissedAloneAndHealed) {
       {"header", [](FakeSystem& h) { h.swap_at(path).header->last_page = 7; }},
       {"header", [](FakeSystem& h) { h.swap_at(path).header->version = 2; }},
       {"leftover", [](FakeSystem& h) { h.put_swap_file("/swapfile.converge-new", 1_MiB, false); }},
+      {"leftover", [](FakeSystem& h) { h.put_swap_file("/swapfile.converge-helper", 1_MiB, false); }},
+      {"leftover", [](FakeSystem& h) { h.put_swap_file("/swapfile.converge-helper", 1_MiB, true); }},
+      {"leftover", [](FakeSystem& h) { h.put_file("/.swapfile.converge-x1y2z3", ""); }},
       {"active", [](FakeSystem& h) { h.set_swap_active(path, false); }},
       {"priority", [](FakeSystem& h) { h.set_swap_active(path, true, 7); }},
       {"area size",
@@ -186,6 +346,8 @@ TEST(SwapFile, IsRefusedBeforeAnythingIsTouched) {
        Errc::refused, "has 2 names"},
       {"letters at the temporary name", [](FakeSystem& h) { h.put_file("/swapfile.converge-new", "letters"); },
        Errc::refused, "converge-new' exists"},
+      {"letters at the helper's name", [](FakeSystem& h) { h.put_file("/swapfile.converge-helper", "letters"); },
+       Errc::refused, "converge-helper' exists"},
       {"overlay",
        [](FakeSystem& h) {
          h.set_file_system("/", {"overlay", 60_GiB, 80_GiB, false});
@@ -286,6 +448,7 @@ TEST(SwapOff, IsRefusedWithNumbersWhenItWouldKill) {
       {"too little memory",
        [](FakeSystem& h) {
          use(h, 800 * 1024);
+         fill_disk(h);
          memory(h, 2048, 1000);
        },
        Errc::refused,
@@ -293,6 +456,7 @@ TEST(SwapOff, IsRefusedWithNumbersWhenItWouldKill) {
       {"a tenth of much memory",
        [](FakeSystem& h) {
          use(h, 1024 * 1024);
+         fill_disk(h);
          memory(h, 16384, 2000);
        },
        Errc::refused, "1638 MiB must stay free"},
@@ -450,6 +614,26 @@ TEST(SwapInEffectProbe, MissesEachPropertyAlone) {
   EXPECT_EQ(failing(proof(), host), (Names{"file", "/proc/swaps"}));
 }
 
+TEST(SwapFile, UnderOpenRcHasToBeOnTheRootFileSystem) {
+  FakeSystem host = fake_debian();
+  install_openrc(host);
+  host.put_directory("/data");
+  host.put_file("/proc/mounts", "/dev/vda1 / ext4 rw 0 0\n/dev/vdb1 /data ext4 rw 0 0\ntmpfs /dat tmpfs rw 0 0\n");
+  auto there = wanted();
+  there.path = AbsPath("/data/swapfile");
+  const auto status = tried(there, host);
+  ASSERT_FALSE(status);
+  EXPECT_NE(status.error().message.find("mounted at '/data'"), std::string::npos) << status.error().text();
+  EXPECT_TRUE(host.mutations().empty());
+  host.put_swap_file(there.path.str(), 64_MiB, true, 5);
+  auto probe = proof();
+  probe.path = there.path;
+  EXPECT_EQ(failing(probe, host), Names{"file system"});
+
+  ASSERT_TRUE(tried(wanted(), host));
+  EXPECT_EQ(failing(proof(), host), Names{});
+}
+
 TEST(SwapFile, APriorityThatComesBeforeCompressedMemoryIsRemarkedOn) {
   FakeSystem host = converged();
   host.put_file("/proc/swaps",
@@ -459,6 +643,30 @@ TEST(SwapFile, APriorityThatComesBeforeCompressedMemoryIsRemarkedOn) {
                 "Filename Type Size Used Priority\n/swapfile file 65532 0 5\n/dev/zram0 partition 1000 0 5\n");
   EXPECT_NE(detail_of(wanted(), host, "zram first").find("'/dev/zram0' has priority 5"), std::string::npos);
   EXPECT_EQ(failing(wanted(), host), Names{});
+}
+
+TEST(SwapFile, SnapshotsOfItsSubvolumeAreRemarkedOn) {
+  FakeSystem host = converged();
+  host.set_file_system("/", {"btrfs", 60_GiB, 80_GiB, false});
+  auto p = wanted();
+  p.path = AbsPath("/data/swap/swapfile");
+  host.put_directory("/data/swap");
+  host.put_swap_file(p.path.str(), 64_MiB, true, 5);
+  std::string said = "@data\n\tName: \t\t\tdata\n\tSnapshot(s):\n\t\t\t\t@data/.snapshots/1\n\t\t\t\tdaily\n";
+  host.on_command("btrfs", [&](FakeSystem&, const Command& command, bool) -> Result<CommandOutput> {
+    if (command.argv.back() != "/data") return CommandOutput{1, {}, "ERROR: Not a Btrfs subvolume: Invalid argument\n"};
+    return CommandOutput{0, said, {}};
+  });
+  for (const char* more : {"", "\tQuota group:\t\tn/a\n"}) {
+    said += more;
+    EXPECT_EQ(failing(p, host), Names{});
+    EXPECT_NE(detail_of(p, host, "snapshots").find("(@data/.snapshots/1, daily)"), std::string::npos);
+  }
+  said = "@data\n\tName: \t\t\tdata\n\tSnapshot(s):\n\tQuota group:\t\tn/a\n";
+  EXPECT_EQ(detail_of(p, host, "snapshots"), "");
+  host.without_command("btrfs");
+  EXPECT_EQ(failing(p, host), Names{});
+  EXPECT_NE(detail_of(p, host, "snapshots").find("cannot be told"), std::string::npos);
 }
 
 TEST(SwapFile, OtherNamesOfAFileInUseGoOnlyAfterSwapoff) {

@@ -517,11 +517,44 @@ bool FakeSystem::swap_active(std::string_view path) const {
 void FakeSystem::set_swap_active(std::string_view path, bool active, std::optional<int> priority) {
   const auto inode = std::get<RegularFile>(nodes_.at(std::string(path)).state).inode;
   if (active)
-    active_[inode] = {priority.value_or(-2)};
+    active_[inode] = {priority.value_or(-2), {}};
   else
     active_.erase(inode);
   ++changes_;
   show_swaps();
+}
+
+void FakeSystem::set_swap_used(std::string_view path, Bytes used) {
+  active_.at(std::get<RegularFile>(nodes_.at(std::string(path)).state).inode).used = used;
+  ++changes_;
+  show_swaps();
+}
+
+Bytes FakeSystem::swap_used(std::string_view path) const {
+  const auto it = active_.find(std::get<RegularFile>(nodes_.at(std::string(path)).state).inode);
+  return it == active_.end() ? Bytes{} : it->second.used;
+}
+
+bool FakeSystem::drain(std::uint64_t inode) {
+  std::uint64_t left = active_.at(inode).used.count;
+  for (const auto& [path, node] : nodes_) {
+    const auto* file = std::get_if<RegularFile>(&node.state);
+    if (file == nullptr || file->inode == inode || !active_.contains(file->inode)) continue;
+    Bytes& used = active_.at(file->inode).used;
+    const auto moved = std::min(left, file->size.count - pages_of - used.count);
+    used.count += moved;
+    left -= moved;
+  }
+  if (left == 0) return true;
+  std::string meminfo = content("/proc/meminfo");
+  const auto begin = meminfo.find("MemAvailable:");
+  if (begin == std::string::npos) return true;
+  const auto available = std::strtoull(meminfo.c_str() + begin + 13, nullptr, 10);
+  if (available < left / 1024) return false;
+  meminfo.replace(begin, meminfo.find('\n', begin) - begin,
+                  fmt::format("MemAvailable: {} kB", available - left / 1024));
+  put_file("/proc/meminfo", meminfo, Mode{0444});
+  return true;
 }
 
 void FakeSystem::show_swaps() {
@@ -530,8 +563,9 @@ void FakeSystem::show_swaps() {
   for (const auto& [path, node] : nodes_) {
     const auto* file = std::get_if<RegularFile>(&node.state);
     if (file == nullptr || !active_.contains(file->inode)) continue;
-    text += fmt::format("{:<40}file\t\t{}\t\t0\t\t{}\n", path, (file->size.count - pages_of) / 1024,
-                        active_.at(file->inode).priority);
+    const ActiveSwap& active = active_.at(file->inode);
+    text += fmt::format("{:<40}file\t\t{}\t\t{}\t\t{}\n", path, (file->size.count - pages_of) / 1024,
+                        active.used.count / 1024, active.priority);
     total += (file->size.count - pages_of) / 1024;
   }
   put_file("/proc/swaps", text, Mode{0444});
@@ -602,6 +636,7 @@ Status FakeSystem::swap_off(const AbsPath& path, std::chrono::milliseconds /*dea
   if (swap_off_error) return *swap_off_error;
   Status done = mutate("swapoff " + path.str());
   if (!done) return done;
+  if (!drain(std::get<RegularFile>(seen->state).inode)) return error(Errc::refused, "killed for lack of memory");
   set_swap_active(*resolve(path), false);
   return ok();
 }

@@ -46,6 +46,10 @@ class FakeSystem : public System {
   SwapDetails& swap_at(std::string_view path);
   bool swap_active(std::string_view path) const;
   void set_swap_active(std::string_view path, bool active, std::optional<int> priority = std::nullopt);
+  /// So much of an active area is in use. A swapoff moves it to the other areas, and what they cannot take to memory
+  /// (MemAvailable); if that is too little, the process is killed.
+  void set_swap_used(std::string_view path, Bytes used);
+  Bytes swap_used(std::string_view path) const;
   /// Every swapoff fails with this until it is set to nullopt again.
   std::optional<Error> swap_off_error;
 
@@ -154,6 +158,7 @@ class FakeSystem : public System {
   };
   struct ActiveSwap {
     int priority = -2;
+    Bytes used = {};
   };
 
   Result<std::string> resolve(const Place& place) const;
@@ -167,6 +172,7 @@ class FakeSystem : public System {
   void make_parents(const AbsPath& path);
   RegularFile fresh_file(Mode mode, Owner owner, std::size_t size);
   void show_swaps();
+  bool drain(std::uint64_t inode);
 
   std::map<std::string, Node> nodes_;
   std::map<std::uint64_t, ActiveSwap> active_;  // by inode
