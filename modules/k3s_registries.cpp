@@ -39,7 +39,7 @@ const std::vector<spec::Field>& fields() {
        .doc = "the file it reads; /etc/rancher/k3s/registries.yaml, or rke2's, when not given"},
       {.name = "restart",
        .kind = Kind::boolean,
-       .doc = "restart k3s when the file is newer than its start, and see that containerd has it",
+       .doc = "restart k3s when the file is newer than its start and containerd's files do not say all it says",
        .fallback = "true"},
       {.name = "service",
        .kind = Kind::text,
@@ -343,7 +343,7 @@ Rendered render(const spec::Params& params, const Facts& facts) {
   add(first, std::move(file));
   if (!params.boolean("restart")) return out;
 
-  RestartedSince restarted{.units = it.units, .config = path};
+  RestartedSince restarted{.units = it.units, .config = path, .containerd = it.data_dir};
   for (const std::string& unit : it.units) {
     restarted.ready[unit] = it.is_agent(unit) ? it.agent_ready : it.server_ready;
     if (!it.is_agent(unit)) restarted.joined[unit] = it.server_joined;

@@ -111,6 +111,11 @@ Result<CgroupLimit::State> inspect(const CgroupLimit& p, const SystemView& view)
   auto value = limit_of(view, group, *files, state.unified);
   if (!value) return std::move(value).error();
   state.value = std::move(*value);
+  if (p.property == "MemoryMax") {
+    auto events = read_text(view, group.child(state.unified ? "memory.events" : "memory.oom_control"), 64_KiB);
+    if (!events) return std::move(events).error();
+    state.killed = number_after(events->value_or(""), "oom_kill");
+  }
   for (AbsPath above = group.parent(); above.str().size() > base.str().size(); above = above.parent()) {
     auto limit = limit_of(view, above, *files, state.unified);
     if (!limit) return std::move(limit).error();
@@ -157,7 +162,13 @@ Checks compare(const CgroupLimit& p, const CgroupLimit::State& state) {
     return {Check{"enforced", shown(kept), shown(fmt::format("{}", state.above->second)), Verdict::fail,
                   fmt::format("{} is above it and has a lower limit", state.above->first)}};
   }
-  return {check_that("enforced", near(kept, actual, slack), shown(kept), shown(actual))};
+  Checks checks{check_that("enforced", near(kept, actual, slack), shown(kept), shown(actual))};
+  if (state.killed.value_or(0) != 0) {
+    checks.push_back(check_skipped(
+        "killed", "none", fmt::format("{} of its processes were killed for lack of memory so far", *state.killed)));
+    checks.back().actual = fmt::format("{}", *state.killed);
+  }
+  return checks;
 }
 
 }  // namespace converge

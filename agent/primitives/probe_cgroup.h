@@ -18,6 +18,8 @@ struct CgroupLimit {
     std::optional<std::string> value;  // of memory.max and so on
     /// Of the slices above, which bind as well: the one with the least limit; nullopt if none has any.
     std::optional<std::pair<std::string, std::uint64_t>> above;  // "user.slice", 1073741824
+    /// With MemoryMax: how many of the slice's processes the kernel has killed for it; nullopt: it does not say.
+    std::optional<std::uint64_t> killed;
     std::uint64_t page_size = 4096;
     std::string container;  // "" outside one; inside, who runs it decides which controllers there are
   };

@@ -19,6 +19,8 @@ struct MirrorInContainerd {
     std::string config_toml;                   // what k3s made of it; read only with a template
     std::optional<std::string> hosts_toml;     // nullopt: no file for this registry
     std::string shadow;                        // a directory containerd prefers to k3s's; empty if there is none
+    /// With credentials: whether others than root can read config.toml, which holds them, at the end of its path.
+    bool open_to_others = false;
   };
   static constexpr bool live_only = true;
 };
@@ -28,6 +30,11 @@ struct MirrorInContainerd {
 std::string containerd_url(std::string_view endpoint);
 /// The host URLs of a hosts.toml ([host."URL"] tables), in order. Other tables, keys and comments are passed over.
 std::vector<std::string> parse_hosts_toml(std::string_view text);
+
+/// True if containerd's files below `data_dir` say all that `registries`, the file of k3s, does: a hosts.toml for every
+/// mirror and none of k3s's own beside them. False where that proves nothing: with credentials, certificates, rewrites
+/// or mirrors without endpoints, and for a file that is not plain YAML.
+Result<bool> containerd_has_all_of(const SystemView& view, const AbsPath& registries, const AbsPath& data_dir);
 
 ResourceId id(const MirrorInContainerd& p);
 Result<MirrorInContainerd::State> inspect(const MirrorInContainerd& p, const SystemView& view);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/text.h"
+#include "primitives/probe_containerd.h"
 #include "primitives/service_look.h"
 
 namespace converge {
@@ -22,14 +23,21 @@ bool stale(const RestartedSince::State& state) {
   return state.changed && state.started && *state.started <= *state.changed;
 }
 
+/// The file may say what the service has not read.
+bool unread(const RestartedSince::State& state) { return stale(state) && !state.loaded; }
+
 bool from_the_future(const RestartedSince::State& state) { return state.changed && *state.changed > state.now; }
 
 /// It runs, or it should and cannot: what its configuration says matters now.
 bool running(const RestartedSince::State& state) { return state.active_state == "active"; }
 
 bool needs_restart(const RestartedSince::State& state) {
-  return !state.unit.empty() && stale(state) && state.active_state != "inactive";
+  return !state.unit.empty() && unread(state) && state.active_state != "inactive";
 }
+
+bool is_starting(const RestartedSince::State& state) { return state.active_state == "activating"; }
+
+bool is_waited_for(const RestartedSince::State& state) { return needs_restart(state) || is_starting(state); }
 
 Error see_journal(const RestartedSince::State& state, std::string message) {
   std::string where = state.openrc ? fmt::format("look at /var/log/{}.log", openrc_name(state.unit))
@@ -38,7 +46,7 @@ Error see_journal(const RestartedSince::State& state, std::string message) {
 }
 
 std::optional<Error> objection(const RestartedSince& p, const RestartedSince::State& state) {
-  if (from_the_future(state))
+  if (from_the_future(state) && !state.loaded)
     return Error{Errc::refused,
                  fmt::format("'{}' was changed at {}, which is still to come: no restart would be later",
                              p.config.str(), state.changed->text()),
@@ -95,7 +103,7 @@ void look(const RestartedSince& p, const RestartedSince::State& before, Restarte
     waiting.outcome = std::move(now).error();
     return;
   }
-  const bool anew = now->started && now->started != before.started && !stale(*now);
+  const bool anew = now->started && !unread(*now) && !(needs_restart(before) && now->started == before.started);
   waiting.restarts = std::min(waiting.restarts.value_or(before.restarts), now->restarts);  // one by hand counts anew
   if (now->active_state == "failed" && anew) {
     waiting.outcome = see_journal(before, fmt::format("{} failed to start", before.unit));
@@ -147,7 +155,7 @@ void next(const RestartedSince& p, const RestartedSince::State& before, Restarte
     look(p, before, waiting, system);
 }
 
-/// Waits until the new process is ready, and its node with it.
+/// Waits until the new process is ready, or the one that was starting, and its node with it.
 Status wait_until_ready(const RestartedSince& p, const RestartedSince::State& before, RestartedSince::Waiting& waiting,
                         System& system) {
   while (!waiting.outcome) {
@@ -156,8 +164,9 @@ Status wait_until_ready(const RestartedSince& p, const RestartedSince::State& be
     } else if (!waiting.pausing) {
       look(p, before, waiting, system);
     } else if (waiting.waited + waiting.pause >= p.deadline) {
-      Error error = see_journal(before, fmt::format("{} was not ready {} s after its restart: {}", before.unit,
-                                                    p.deadline.count() / 1000, waiting.last));
+      Error error =
+          see_journal(before, fmt::format("{} was not ready {} s {}: {}", before.unit, p.deadline.count() / 1000,
+                                          needs_restart(before) ? "after its restart" : "later", waiting.last));
       error.code = Errc::timeout;
       waiting.outcome = std::move(error);
     } else {
@@ -250,13 +259,19 @@ Result<RestartedSince::State> inspect(const RestartedSince& p, const SystemView&
     if (look->state != "inactive") break;
   }
   state.now = view.now();
+  if (p.containerd && !state.unit.empty() && (stale(state) || from_the_future(state))) {
+    auto loaded = containerd_has_all_of(view, p.config, *p.containerd);
+    if (!loaded) return std::move(loaded).error();
+    state.loaded = *loaded;
+  }
   return state;
 }
 
 Checks compare(const RestartedSince& p, const RestartedSince::State& state) {
-  const auto& [units, config, ready, joined, deadline] = p;
+  const auto& [units, config, ready, containerd, joined, deadline] = p;
   (void)ready, (void)joined, (void)deadline;  // how apply waits
-  const auto& [unit, managed, openrc, active_state, started, restarts, changed, now] = state;
+  (void)containerd;                           // for inspect
+  const auto& [unit, managed, openrc, active_state, started, restarts, changed, loaded, now] = state;
   (void)restarts, (void)now;
   const std::string what = fmt::format("after '{}' changed", config.str());
   if (!managed)
@@ -274,17 +289,20 @@ Checks compare(const RestartedSince& p, const RestartedSince::State& state) {
     return nothing_to_do(fmt::format("{} is stopped: it reads the file at its next start", unit));
 
   Checks checks;
-  if (active_state == "failed")
-    checks.push_back(check_equal("state", "active", "failed"));
+  if (active_state == "failed" || is_starting(state))
+    checks.push_back(check_equal("state", "active", active_state));
   else if (!running(state))
     return {check_unknown("state", "active", fmt::format("{} is {}", unit, active_state))};
   if (!started)
     checks.push_back(check_unknown(
         "started", what, fmt::format("{} does not say when {} started", openrc ? "OpenRC" : "systemd", unit)));
   else
-    checks.push_back(
-        check_that("started", !stale(state) && !from_the_future(state), "after " + changed->text(), started->text()));
-  if (from_the_future(state)) checks.back().detail = "the file's time of change is still to come";
+    checks.push_back(check_that("started", loaded || (!stale(state) && !from_the_future(state)),
+                                "after " + changed->text(), started->text()));
+  if (loaded)
+    checks.back().detail = "the file is newer, and containerd has all it says";
+  else if (from_the_future(state))
+    checks.back().detail = "the file's time of change is still to come";
   return checks;
 }
 
@@ -306,7 +324,7 @@ Status begin(const RestartedSince& p, const RestartedSince::State& state, System
 
 void go_on(const RestartedSince& p, const RestartedSince::State& state, RestartedSince::Waiting& waiting,
            System& system) {
-  if (!needs_restart(state) || waiting.outcome) return;
+  if (!is_waited_for(state) || waiting.outcome) return;
   if (waiting.question != nullptr) {
     if (system.answered(question_of(*waiting.question))) judge(p, state, waiting, system);
   } else if (!waiting.pausing) {
@@ -318,7 +336,7 @@ void go_on(const RestartedSince& p, const RestartedSince::State& state, Restarte
 
 Status settle(const RestartedSince& p, const RestartedSince::State& state, RestartedSince::Waiting& waiting,
               System& system) {
-  if (!needs_restart(state)) return ok();
+  if (!is_waited_for(state)) return ok();
   Status done = wait_until_ready(p, state, waiting, system);
   if (done) return done;
   // Only these say that the service cannot live with its file; that it could not be asked says nothing.

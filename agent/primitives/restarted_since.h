@@ -9,12 +9,17 @@ namespace converge {
 /// A service that read its configuration after the configuration last changed. Not installed or stopped: nothing to
 /// restart, and said so. When it does not become ready with the new file, the version before (as kept by whoever wrote
 /// the file with a backup) is put back, it is restarted once more, and both are reported. Read from the unit's start
-/// and the file's mtime: a run that dies between the change and the restart is mended by the next one.
+/// and the file's mtime: a run that dies between the change and the restart is mended by the next one. No record of the
+/// last restart is kept, for it could be lost or be wrong; so a file that was merely touched is told from a changed one
+/// only by what the service has made of it (`containerd`), and where that proves nothing the service is restarted. One
+/// that is just starting is waited for.
 struct RestartedSince {
   std::vector<std::string> units;  // the first that is loaded counts: "k3s.service", "k3s-agent.service"
   AbsPath config;
   /// By unit, a command that exits 0 once it is ready; without one, active is enough.
   std::map<std::string, std::vector<std::string>> ready;
+  /// Where k3s keeps its data: a newer file is as good as read if containerd's files there say all it says.
+  std::optional<AbsPath> containerd = std::nullopt;
   /// By unit, a command that exits 0 once its node has its place in the cluster again: asked when it is ready.
   std::map<std::string, std::vector<std::string>> joined;
   std::chrono::milliseconds deadline{300'000};
@@ -26,6 +31,7 @@ struct RestartedSince {
     std::optional<Timestamp> started;  // of its main process (or of becoming active); nullopt: never
     std::uint64_t restarts = 0;        // by systemd itself, NRestarts
     std::optional<Timestamp> changed;  // of the file; nullopt: absent
+    bool loaded = false;               // the file is newer than the start, and yet all of it is in effect
     Timestamp now;
   };
   struct Waiting {

@@ -270,5 +270,17 @@ TEST(CgroupProbe, SaysWhatItCannotTell) {
   EXPECT_EQ(verdict(version1, limit), Verdict::fail);
 }
 
+TEST(CgroupLimitProbe, TellsOfProcessesThatWereKilledForLackOfMemory) {
+  FakeSystem host = fake_debian();
+  host.put_file("/sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n");
+  host.put_file(group + "memory.max", "1572864000\n");
+  host.put_file(group + "memory.events", "low 0\nhigh 0\nmax 7\noom 2\noom_kill 0\noom_group_kill 0\n");
+  EXPECT_EQ(looked(proof("MemoryMax", "1572864000"), host).size(), 1U);
+  host.put_file(group + "memory.events", "low 0\nhigh 0\nmax 7\noom 2\noom_kill 3\noom_group_kill 0\n");
+  EXPECT_EQ(failing(proof("MemoryMax", "1572864000"), host), Names{});
+  EXPECT_EQ(detail_of(proof("MemoryMax", "1572864000"), host, "killed"),
+            "3 of its processes were killed for lack of memory so far");
+}
+
 }  // namespace
 }  // namespace converge

@@ -117,5 +117,21 @@ TEST(MirrorInContainerd, OpenRcSaysWhetherK3sRunsToo) {
   EXPECT_EQ(Verdict::pass, checks_of(mirror(), host).front().verdict);
 }
 
+TEST(MirrorInContainerd, CredentialsInConfigTomlAreForRootAlone) {
+  FakeSystem host = with_mirror();
+  const std::string containerd = "/var/lib/rancher/k3s/agent/etc/containerd", toml = containerd + "/config.toml";
+  MirrorInContainerd p = mirror();
+  p.credentials = {"192.0.2.10:32166"};
+  host.put_file(toml, "[auth]\n", Mode{0644});
+  const auto verdict = [&] { return find_check(checks_of(p, host), "credentials in config.toml")->verdict; };
+  EXPECT_EQ(verdict(), Verdict::fail);
+  EXPECT_EQ(find_check(checks_of(mirror(), host), "credentials in config.toml"), nullptr) << "it holds none";
+  host.put_file(toml, "[auth]\n", Mode{0640});
+  EXPECT_EQ(verdict(), Verdict::pass);
+  host.put_file(toml, "[auth]\n", Mode{0644});
+  host.set_mode("/var/lib/rancher/k3s/agent", Mode{0700});
+  EXPECT_EQ(verdict(), Verdict::pass);
+}
+
 }  // namespace
 }  // namespace converge

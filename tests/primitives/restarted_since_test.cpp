@@ -132,10 +132,68 @@ TEST(RestartedSince, TheNodeIsAskedWhenTheServiceHasAnsweredThreeTimesInARow) {
   EXPECT_EQ(asked, "rrrrrrnrn");
 }
 
-TEST(RestartedSince, AServiceThatIsJustStartingIsNotJudged) {
+TEST(RestartedSince, AServiceThatIsJustStartingIsWaitedForAndNotRestarted) {
+  FakeSystem host = with_newer_file();
+  ASSERT_TRUE(apply_once(k3s(), host));
+  host.forget_mutations();
+  int looks = 0;
+  host.unit_hook = [&](const FakeSystem&, std::string_view unit, UnitProperties& properties) {
+    if (unit == "k3s.service" && ++looks < 4) properties["ActiveState"] = "activating";
+  };
+  EXPECT_EQ(Verdict::fail, find_check(checks_of(k3s(), host), "state")->verdict);
+  ASSERT_TRUE(apply_once(k3s(), host));
+  EXPECT_TRUE(host.mutations().empty());
+  EXPECT_TRUE(all_pass(checks_of(k3s(), host)));
+}
+
+TEST(RestartedSince, AServiceThatStartsWithAnOldFileIsRestarted) {
   FakeSystem host = with_newer_file();
   host.units["k3s.service"]["ActiveState"] = "activating";
-  EXPECT_EQ(Verdict::unknown, checks_of(k3s(), host).front().verdict);
+  ASSERT_TRUE(apply_once(k3s(), host));
+  EXPECT_EQ(std::vector<std::string>{"run systemctl restart --no-block k3s.service"}, host.mutations());
+}
+
+TEST(RestartedSince, AServiceThatNeverEndsStartingIsReported) {
+  FakeSystem host = with_newer_file();
+  ASSERT_TRUE(apply_once(k3s(), host));
+  host.units["k3s.service"]["ActiveState"] = "activating";
+  const Status done = apply_once(k3s(), host);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(Errc::timeout, done.error().code);
+  EXPECT_NE(std::string::npos, done.error().message.find("not ready 300 s later: it is activating"));
+}
+
+/// k3s runs with a mirror, and its file was touched since.
+FakeSystem touched(const std::string& content, const std::string& now) {
+  FakeSystem host = fake_debian();
+  host.put_file(config, content, Mode{0600});
+  k3s_has_started(host);
+  host.tick();
+  host.put_file(config, now, Mode{0600});
+  host.tick();
+  return host;
+}
+
+TEST(RestartedSince, AFileThatWasMerelyTouchedRestartsNothing) {
+  RestartedSince p = k3s();
+  p.containerd = AbsPath("/var/lib/rancher/k3s");
+  const std::string one = "mirrors:\n  \"a:5000\":\n    endpoint:\n      - \"http://a:5000\"\n";
+  const std::string two = one + "  \"b:5000\":\n    endpoint:\n      - \"http://b:5000\"\n";
+  EXPECT_TRUE(all_pass(checks_of(p, touched(one, one))));
+  EXPECT_TRUE(all_pass(checks_of(p, touched(two, "# told\n" + two))));
+  EXPECT_FALSE(all_pass(checks_of(k3s(), touched(one, one)))) << "without a proof it is restarted";
+  for (const std::string& now :
+       {two, std::string("mirrors: {}\n"), std::string("mirrors: {\n"), one + "configs: {a: {auth: {username: x}}}\n",
+        one + "    rewrite: {a: b}\n", one + "  c:\n"}) {
+    FakeSystem host = touched(one, now);
+    EXPECT_EQ(Verdict::fail, find_check(checks_of(p, host), "started")->verdict) << now;
+    const Status done = apply_once(p, host);
+    EXPECT_EQ(std::vector<std::string>{"run systemctl restart --no-block k3s.service"}, host.mutations()) << now;
+  }
+  EXPECT_FALSE(all_pass(checks_of(p, touched(two, one)))) << "a mirror that was taken away is still in effect";
+  FakeSystem theirs = touched(one, one);
+  theirs.put_file("/var/lib/rancher/k3s/agent/etc/containerd/certs.d/x/hosts.toml", "[host.\"http://x/v2\"]\n");
+  EXPECT_TRUE(all_pass(checks_of(p, theirs)));
 }
 
 TEST(RestartedSince, AFileFromTheFutureIsReportedAndRestartsNothing) {
