@@ -10,9 +10,27 @@
 
 #include "core/text.h"
 #include "system/posix_internal.h"
+#include "system/silent_mounts.h"
 
 namespace converge {
 namespace {
+
+constexpr std::chrono::seconds mount_patience{3};
+
+/// The mounts of this machine that no look may touch.
+std::vector<AbsPath> mounts_to_avoid() {
+  const Fd fd(::open("/proc/self/mounts", O_RDONLY | O_CLOEXEC));
+  std::string text;
+  for (std::size_t filled = 0; fd;) {
+    text.resize(filled + 65536);
+    const ssize_t n = ::read(fd.get(), text.data() + filled, text.size() - filled);
+    if (n < 0 && errno == EINTR) continue;
+    filled += n > 0 ? static_cast<std::size_t>(n) : 0;
+    text.resize(filled);
+    if (n <= 0) break;
+  }
+  return silent_mounts(text, mount_patience);
+}
 
 std::string run_id_now() {
   struct timespec t = {};
@@ -34,7 +52,9 @@ PosixSystem::PosixSystem(Fd root, AbsPath root_path, std::size_t at_once)
       at_once_wanted_(at_once),
       // Goss's own measure, and no fewer than one waits for on a small machine.
       at_once_(at_once != 0 ? at_once : std::clamp<std::size_t>(5 * std::thread::hardware_concurrency(), 8, 50)),
-      memory_(at_once_) {}
+      memory_(at_once_) {
+  if (live_) resolver_.avoid(mounts_to_avoid());
+}
 
 Result<std::unique_ptr<System>> open_system(const AbsPath& root, std::size_t at_once) {
   Fd fd(::open(root.str().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -48,8 +68,9 @@ int PosixSystem::open_raw(const Place& place, int flags) const {
     return resolver_.open(place.path, flags);
   }
   const std::string& home = place.as->home.str();
-  const Fd base(resolver_.open(place.as->home, O_PATH | O_DIRECTORY));
-  if (!base) return -errno;
+  const int raw = resolver_.open(place.as->home, O_PATH | O_DIRECTORY);
+  if (raw < 0) return raw;
+  const Fd base(raw);
   const std::size_t skip = home == "/" ? 1 : home.size() + 1;
   return resolver_.open_below(base.get(), std::string_view(place.path.str()).substr(skip), flags);
 }
@@ -66,6 +87,10 @@ Error PosixSystem::explain(int error_number, std::string_view doing, const Place
       error.message =
           fmt::format("cannot {} {}: its symbolic links lead in a circle or out of the tree", doing, show(place.path));
     }
+  }
+  if (error_number == ETIMEDOUT) {
+    error.message = fmt::format("cannot {} {}: the file system it is on does not answer", doing, show(place.path));
+    error.hint = "see whether what serves it runs; umount --lazy gives it up";
   }
   if (error_number == EACCES && place.as && privileged_) {
     error.message += fmt::format(" (as user '{}')", printable(place.as->name));

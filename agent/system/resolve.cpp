@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <climits>
@@ -12,10 +14,12 @@
 #include <vector>
 
 #include "core/text.h"
+#include "system/silent_mounts.h"
 
 namespace converge {
 namespace {
 
+constexpr std::chrono::seconds patience{3};
 constexpr int max_symlinks = 40;  // path_resolution(7)
 
 int openat2_raw(int dir, const char* path, int flags, std::uint64_t resolve) {
@@ -40,12 +44,40 @@ Resolver::Resolver(Fd root, bool walk_by_hand) : root_(std::move(root)), by_hand
 }
 
 int Resolver::open(const AbsPath& path, int flags) const {
+  if (silent_.empty()) return open_at_once(path, flags);
+  if (is_on(silent_, path)) return -ETIMEDOUT;
+  if (!by_hand_) {
+    const int fd = openat2_raw(root_.get(), path.str().c_str(), flags, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+    if (fd != -ELOOP) return fd;
+  }
+  // Symlinks may lead onto a silent mount: somebody goes ahead.
+  struct Ahead {
+    const Resolver& resolver;
+    const AbsPath& path;
+    int flags;
+  } const ahead{*this, path, O_PATH | (flags & (O_NOFOLLOW | O_DIRECTORY))};
+  const auto go = [](const void* what) {
+    const auto& [resolver, to, how] = *static_cast<const Ahead*>(what);
+    const Fd fd(resolver.open_at_once(to, how));
+    struct stat st = {};
+    if (fd) (void)::fstat(fd.get(), &st);
+  };
+  return answers(go, &ahead, patience) ? open_at_once(path, flags) : -ETIMEDOUT;
+}
+
+int Resolver::open_at_once(const AbsPath& path, int flags) const {
   if (by_hand_) return walk(root_.get(), path.str(), flags, true);
   return openat2_raw(root_.get(), path.str().c_str(), flags, RESOLVE_IN_ROOT);
 }
 
 int Resolver::open_below(int dir, std::string_view relative, int flags) const {
   const std::string path = relative.empty() ? "." : std::string(relative);
+  if (!silent_.empty()) {  // where `dir` really is tells all, for no symlink follows
+    char where[PATH_MAX];
+    const ssize_t n = ::readlink(("/proc/self/fd/" + std::to_string(dir)).c_str(), where, sizeof(where));
+    const auto base = AbsPath::parse(std::string_view(where, n > 0 ? static_cast<std::size_t>(n) : 0));
+    if (base && is_on(silent_, relative.empty() ? *base : base->child(relative))) return -ETIMEDOUT;
+  }
   if (by_hand_) return walk(dir, path, flags, false);
   return openat2_raw(dir, path.c_str(), flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }
