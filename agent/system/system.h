@@ -43,7 +43,6 @@ struct RegularFile {
   Bytes size;
   Timestamp modified;  // mtime
   std::uint64_t inode = 0, device = 0, links = 1;
-  bool immutable = false;  // chattr +i or +a; only looked up when a write fails, so usually false
 };
 struct DirectoryInfo {
   Mode mode;
