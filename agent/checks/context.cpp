@@ -388,7 +388,7 @@ bool same(const HttpRequest& a, const HttpRequest& b) {
   return a.url == b.url && a.method == b.method && a.headers == b.headers && a.body == b.body && a.user == b.user &&
          a.password == b.password && a.ca_file == b.ca_file && a.cert_file == b.cert_file && a.key_file == b.key_file &&
          a.proxy == b.proxy && a.resolve == b.resolve && a.allow_insecure == b.allow_insecure &&
-         a.follow_redirects == b.follow_redirects && a.timeout == b.timeout;
+         a.follow_redirects == b.follow_redirects && a.handshake_only == b.handshake_only && a.timeout == b.timeout;
 }
 
 template <class List, class Request>

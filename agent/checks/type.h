@@ -96,7 +96,8 @@ struct CheckType {
   std::string_view summary;  // one line
   std::string_view key;      // the attribute that overrides the id; "" if there is none
   std::span<const Attribute> attributes;
-  bool first_decides = false;  // the first attribute false, failed or unknown: the others are left out
+  std::string_view example = {};  // a few lines of a gossfile
+  bool first_decides = false;     // the first attribute false, failed or unknown: the others are left out
   Looked (*look)(const Asked&, Context&, const SystemView&) = nullptr;
   Foresight (*foresee)(const Asked&, const Context&) = nullptr;  // may be null
   void (*announce)(const Asked&, Context&) = nullptr;            // may be null; before the first look of a run

@@ -14,7 +14,8 @@ using spec::Value;
 #define CONVERGE_CHECK_TYPES(type)                                                                                   \
   type(command) type(http) type(addr) type(dns) type(package) type(service) type(file) type(process) type(user)      \
       type(group) type(port) type(kernel_param) type(mount) type(interface) type(matching) type(registry) type(swap) \
-          type(unit) type(yaml) type(json)
+          type(unit) type(yaml) type(json) type(rlimit) type(cgroup) type(ssh_config) type(git_remote) type(tls)     \
+              type(oci_registry) type(dns_gate)
 
 #define CONVERGE_DECLARE(type) CheckType type##_check();
 CONVERGE_CHECK_TYPES(CONVERGE_DECLARE)
@@ -167,6 +168,7 @@ std::string describe(const CheckType& type) {
   };
   rows(type.attributes);
   rows(common_attributes());
+  if (!type.example.empty()) out += fmt::format("\nexample:\n\n{}", type.example);
   return out;
 }
 

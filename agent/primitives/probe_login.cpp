@@ -12,17 +12,21 @@
 namespace converge {
 namespace {
 
-/// limits.conf's word for the row of /proc/PID/limits, proc(5).
-std::string row_of(std::string_view item) {
-  constexpr std::pair<std::string_view, std::string_view> rows[] = {{"nproc", "Max processes"},
-                                                                    {"nofile", "Max open files"},
-                                                                    {"core", "Max core file size"},
-                                                                    {"memlock", "Max locked memory"}};
-  for (const auto& [word, row] : rows) {
-    if (word == item) return std::string(row);
-  }
-  return {};
-}
+constexpr std::pair<std::string_view, std::string_view> rows[] = {{"as", "Max address space"},
+                                                                  {"core", "Max core file size"},
+                                                                  {"cpu", "Max cpu time"},
+                                                                  {"data", "Max data size"},
+                                                                  {"fsize", "Max file size"},
+                                                                  {"locks", "Max file locks"},
+                                                                  {"memlock", "Max locked memory"},
+                                                                  {"msgqueue", "Max msgqueue size"},
+                                                                  {"nice", "Max nice priority"},
+                                                                  {"nofile", "Max open files"},
+                                                                  {"nproc", "Max processes"},
+                                                                  {"rss", "Max resident set"},
+                                                                  {"rtprio", "Max realtime priority"},
+                                                                  {"sigpending", "Max pending signals"},
+                                                                  {"stack", "Max stack size"}};
 
 /// The text of a service's or an included file; /etc/pam.d hides /usr/lib/pam.d. nullopt if neither has it.
 Result<std::optional<std::string>> read_stack(const SystemView& view, std::string_view name) {
@@ -134,40 +138,53 @@ Result<std::optional<UsePam>> find_use_pam(const SystemView& view, const AbsPath
 
 /// Opens a session of the user through `service`, as a login would, and has it tell its limits. Nobody but root sets
 /// those: PAM reads them from /etc, and no user may raise what is theirs.
-Command by_systemd(const LoginLimitInEffect& p, std::string_view service) {
-  return {.argv = {"systemd-run", "--wait", "--pipe", "--quiet", "--collect", fmt::format("--uid={}", p.user.uid), "-p",
+Command by_systemd(const Person& user, std::string_view service) {
+  return {.argv = {"systemd-run", "--wait", "--pipe", "--quiet", "--collect", fmt::format("--uid={}", user.uid), "-p",
                    fmt::format("PAMName={}", service), "cat", "/proc/self/limits"},
           .rests_on_root_alone = true};
 }
 
 std::string_view way_in(bool has_sshd) { return has_sshd ? "sshd" : "login"; }
 
-/// Asks a new session for its limits.
-Status ask_session(const LoginLimitInEffect& p, const SystemView& view, LoginLimitInEffect::State& state) {
-  auto systemd = systemd_runs(view);
-  if (!systemd) return std::move(systemd).error();
-  const bool has_sshd = std::find(state.services.begin(), state.services.end(), "sshd") != state.services.end();
-  const std::string service(way_in(has_sshd));
-  const auto ask = [&](const Command& command, const std::string& how) {
-    const auto out = view.query(command);
-    if (!out) {
-      state.why_not = how + ": " + out.error().text();
-    } else if (out->exit_code != 0) {
-      state.why_not = fmt::format("{} ended with {}: {}", how, out->exit_code, printable(trim(out->err)));
-    } else if (auto limits = parse_proc_limits(out->out, row_of(p.item))) {
-      state.session = std::move(limits);
-      state.how = how;
-    } else {
-      state.why_not = how + ": its limits are not understood";
-    }
-    return state.session.has_value();
-  };
-  const bool asked = *systemd && ask(by_systemd(p, service), "systemd-run PAMName=" + service);
-  if (!asked) ask({.argv = {"runuser", "-u", p.user.name, "--", "cat", "/proc/self/limits"}}, "runuser");
-  return ok();
+}  // namespace
+
+std::string_view limits_row(std::string_view item) {
+  for (const auto& [word, row] : rows)
+    if (word == item) return row;
+  return {};
 }
 
-}  // namespace
+std::vector<std::string> limit_items() {
+  std::vector<std::string> out;
+  for (const auto& row : rows) out.emplace_back(row.first);
+  return out;
+}
+
+Result<SessionLimit> limit_of_session(const Person& user, std::string_view item, const SystemView& view) {
+  auto systemd = systemd_runs(view);
+  if (!systemd) return std::move(systemd).error();
+  auto sshd = read_stack(view, "sshd");
+  if (!sshd) return std::move(sshd).error();
+  const std::string service(way_in(sshd->has_value()));
+  SessionLimit out;
+  const auto ask = [&](const Command& command, const std::string& how) {
+    const auto answer = view.query(command);
+    if (!answer) {
+      out.why_not = how + ": " + answer.error().text();
+    } else if (answer->exit_code != 0) {
+      out.why_not = fmt::format("{} ended with {}: {}", how, answer->exit_code, printable(trim(answer->err)));
+    } else if (auto limits = parse_proc_limits(answer->out, limits_row(item))) {
+      out.limits = std::move(limits);
+      out.how = how;
+    } else {
+      out.why_not = how + ": its limits are not understood";
+    }
+    return out.limits.has_value();
+  };
+  const bool asked = *systemd && ask(by_systemd(user, service), "systemd-run PAMName=" + service);
+  if (!asked) ask({.argv = {"runuser", "-u", user.name, "--", "cat", "/proc/self/limits"}}, "runuser");
+  return out;
+}
 
 std::optional<std::pair<std::string, std::string>> parse_proc_limits(std::string_view text, std::string_view row) {
   if (row.empty()) return std::nullopt;
@@ -198,7 +215,7 @@ Wants wants(const LoginLimitInEffect& p, const SystemView& view) {
   const auto systemd = systemd_runs(view);
   const auto sshd = read_stack(view, "sshd");
   if (!systemd || !*systemd || !sshd) return {};
-  return {.queries = {by_systemd(p, way_in(sshd->has_value()))}, .units = {}};
+  return {.queries = {by_systemd(p.user, way_in(sshd->has_value()))}, .units = {}};
 }
 
 Result<LoginLimitInEffect::State> inspect(const LoginLimitInEffect& p, const SystemView& view) {
@@ -222,7 +239,11 @@ Result<LoginLimitInEffect::State> inspect(const LoginLimitInEffect& p, const Sys
     state.use_pam = *use_pam ? (*use_pam)->value : "no";
     state.use_pam_at = *use_pam ? (*use_pam)->at : "";
   }
-  if (auto status = ask_session(p, view, state); !status) return std::move(status).error();
+  auto session = limit_of_session(p.user, p.item, view);
+  if (!session) return std::move(session).error();
+  state.session = std::move(session->limits);
+  state.how = std::move(session->how);
+  state.why_not = std::move(session->why_not);
   return state;
 }
 

@@ -24,6 +24,21 @@ struct LoginLimitInEffect {
   static constexpr bool deep = true;
 };
 
+/// Soft and hard limit of `item` (limits.conf's word) for a new session of `user`; both as in parse_proc_limits().
+struct SessionLimit {
+  std::optional<std::pair<std::string, std::string>> limits;
+  std::string how;      // "systemd-run PAMName=sshd", "runuser"
+  std::string why_not;  // why there is no session to ask
+};
+/// Opens one, through the stack of sshd (or login, without sshd) where systemd can, else by runuser. Error: it could
+/// not even be told how.
+Result<SessionLimit> limit_of_session(const Person& user, std::string_view item, const SystemView& view);
+
+/// limits.conf's word for a limit ("nproc") as the row of /proc/PID/limits ("Max processes"), proc(5); "" if unknown.
+std::string_view limits_row(std::string_view item);
+/// Those words.
+std::vector<std::string> limit_items();
+
 /// Soft and hard of a row of /proc/PID/limits, by the columns of its header; nullopt if there is no such row.
 std::optional<std::pair<std::string, std::string>> parse_proc_limits(std::string_view text, std::string_view row);
 

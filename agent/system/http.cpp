@@ -1,13 +1,6 @@
 #include "system/http.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -15,188 +8,20 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <cctype>
-#include <cerrno>
-#include <memory>
 #include <optional>
 
 #include "core/digest.h"
 #include "core/text.h"
-#include "system/dns.h"
-#include "system/os.h"
+#include "system/connection.h"
 
 namespace converge {
 namespace {
 
 namespace http = boost::beast::http;
-using Clock = std::chrono::steady_clock;
+using Clock = Connection::Clock;
 
 constexpr int most_redirects = 10;
 constexpr std::size_t longest_body = std::size_t{4} << 20U;
-constexpr std::array<const char*, 4> certificate_files = {"/etc/ssl/certs/ca-certificates.crt",
-                                                          "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
-                                                          "/etc/ssl/cert.pem"};
-
-/// The peer's fault, or the network's: that is an answer about the service.
-Error no_answer(std::string why) { return {Errc::refused, "no answer: " + std::move(why), {}, {}}; }
-Error too_late() { return {Errc::timeout, "no answer in time", {}, {}}; }
-
-std::string tls_problem() {
-  const unsigned long code = ERR_get_error();
-  std::array<char, 256> text = {};
-  ERR_error_string_n(code, text.data(), text.size());
-  ERR_clear_error();
-  const char* reason = ERR_reason_error_string(code);
-  return reason != nullptr ? reason : text.data();
-}
-
-/// Waits until `fd` is ready; false at the deadline.
-bool wait_for(int fd, short events, Clock::time_point deadline) {
-  for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    if (left <= 0) return false;
-    pollfd polled{fd, events, 0};
-    const int ready = ::poll(&polled, 1, static_cast<int>(std::min<long>(left, 60'000)));
-    if (ready > 0) return true;
-    if (ready < 0 && errno != EINTR) return false;
-  }
-}
-
-struct FreeTls {
-  void operator()(SSL* tls) const { SSL_free(tls); }
-  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-};
-
-/// A connection, perhaps with TLS on it.
-class Connection {
- public:
-  explicit Connection(Clock::time_point deadline) : deadline_(deadline) {}
-
-  Status open(const std::string& host, std::uint16_t port) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - Clock::now());
-    auto endpoints = resolve_host(host, port, AF_UNSPEC, std::max(left / 3, std::chrono::milliseconds(1)));
-    if (!endpoints) return std::move(endpoints).error();
-    if (endpoints->empty()) return no_answer(fmt::format("'{}' cannot be resolved", printable(host)));
-    int failed = ECONNREFUSED;
-    for (const Endpoint& each : *endpoints) {
-      fd_ = Fd(::socket(each.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-      if (!fd_) {
-        failed = errno;
-        continue;
-      }
-      failed = ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&each.address), each.size) == 0 ? 0 : errno;
-      if (failed == EINPROGRESS) {
-        if (!wait_for(fd_.get(), POLLOUT, deadline_)) return too_late();
-        socklen_t size = sizeof failed;
-        ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &failed, &size);
-      }
-      if (failed == 0) return ok();
-    }
-    const Error error = os_error(failed, fmt::format("connect to '{}:{}'", printable(host), port));
-    return error.code == Errc::io || failed == ECONNREFUSED ? no_answer(error.message) : error;
-  }
-
-  Status secure(const std::string& host, const HttpRequest& request) {
-    context_.reset(SSL_CTX_new(TLS_client_method()));
-    if (!context_) return Error{Errc::io, "TLS cannot be used: " + tls_problem(), {}, {}};
-    SSL_CTX* context = context_.get();
-    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    if (!request.ca_file.empty()) {
-      if (SSL_CTX_load_verify_locations(context, request.ca_file.c_str(), nullptr) != 1)
-        return Error{Errc::invalid,
-                     fmt::format("no certificates in '{}': {}", printable(request.ca_file), tls_problem()),
-                     {},
-                     {}};
-    } else {
-      SSL_CTX_set_default_verify_paths(context);
-      for (const char* file : certificate_files)
-        if (SSL_CTX_load_verify_locations(context, file, nullptr) == 1) break;
-      ERR_clear_error();
-    }
-    if (!request.cert_file.empty()) {
-      const std::string& key = request.key_file.empty() ? request.cert_file : request.key_file;
-      if (SSL_CTX_use_certificate_chain_file(context, request.cert_file.c_str()) != 1 ||
-          SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1)
-        return Error{Errc::invalid,
-                     fmt::format("the certificate '{}' or its key cannot be used: {}", printable(request.cert_file),
-                                 tls_problem()),
-                     {},
-                     {}};
-    }
-    SSL_CTX_set_verify(context, request.allow_insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
-    tls_.reset(SSL_new(context));
-    if (!tls_) return Error{Errc::io, "TLS cannot be used: " + tls_problem(), {}, {}};
-    in6_addr probe = {};
-    const bool is_address =
-        ::inet_pton(AF_INET, host.c_str(), &probe) == 1 || ::inet_pton(AF_INET6, host.c_str(), &probe) == 1;
-    if (is_address) {
-      X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls_.get()), host.c_str());
-    } else {
-      SSL_set_tlsext_host_name(tls_.get(), host.c_str());
-      SSL_set1_host(tls_.get(), host.c_str());
-    }
-    SSL_set_fd(tls_.get(), fd_.get());
-    for (;;) {
-      const int done = SSL_connect(tls_.get());
-      if (done == 1) return ok();
-      if (auto ready = wait_for_tls(done); !ready) {
-        const long verified = SSL_get_verify_result(tls_.get());
-        if (verified != X509_V_OK && !request.allow_insecure)
-          return no_answer(fmt::format("the certificate is not trusted: {}", X509_verify_cert_error_string(verified)));
-        return std::move(ready).error();
-      }
-    }
-  }
-
-  Status send(std::string_view bytes) {
-    while (!bytes.empty()) {
-      if (tls_) {
-        const int n = SSL_write(tls_.get(), bytes.data(), static_cast<int>(std::min<std::size_t>(bytes.size(), 16384)));
-        if (n > 0)
-          bytes.remove_prefix(static_cast<std::size_t>(n));
-        else if (auto ready = wait_for_tls(n); !ready)
-          return ready;
-        continue;
-      }
-      const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (n >= 0)
-        bytes.remove_prefix(static_cast<std::size_t>(n));
-      else if (errno != EAGAIN && errno != EINTR)
-        return no_answer(os_error(errno, "send").message);
-      else if (!wait_for(fd_.get(), POLLOUT, deadline_))
-        return too_late();
-    }
-    return ok();
-  }
-
-  /// How many bytes were read; 0: the other side has closed.
-  Result<std::size_t> receive(char* buffer, std::size_t size) {
-    for (;;) {
-      if (tls_) {
-        const int n = SSL_read(tls_.get(), buffer, static_cast<int>(size));
-        if (n > 0) return static_cast<std::size_t>(n);
-        if (SSL_get_error(tls_.get(), n) == SSL_ERROR_ZERO_RETURN) return std::size_t{0};
-        if (auto ready = wait_for_tls(n); !ready) return std::move(ready).error();
-        continue;
-      }
-      const ssize_t n = ::recv(fd_.get(), buffer, size, 0);
-      if (n >= 0) return static_cast<std::size_t>(n);
-      if (errno != EAGAIN && errno != EINTR) return no_answer(os_error(errno, "receive").message);
-      if (!wait_for(fd_.get(), POLLIN, deadline_)) return too_late();
-    }
-  }
-
- private:
-  Status wait_for_tls(int result) {
-    const int why = SSL_get_error(tls_.get(), result);
-    if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) return no_answer("TLS: " + tls_problem());
-    return wait_for(fd_.get(), why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline_) ? ok() : Status(too_late());
-  }
-
-  Clock::time_point deadline_;
-  Fd fd_;
-  std::unique_ptr<SSL_CTX, FreeTls> context_;
-  std::unique_ptr<SSL, FreeTls> tls_;  // goes before its context
-};
 
 using Parser = http::response_parser<http::string_body>;
 
@@ -305,6 +130,12 @@ Result<Exchange> exchange(const HttpRequest& request, const Url& url, const std:
   }
   if (url.tls)
     if (auto secured = connection.secure(url.host, request); !secured) return std::move(secured).error();
+  Exchange out;
+  if (url.tls) out.answer.certificate = connection.certificate();
+  if (request.handshake_only) {
+    if (!url.tls) return Error{Errc::invalid, "there is no certificate without https://", {}, {}};
+    return out;
+  }
 
   std::string host = authority(url), headers;
   bool own_agent = false, own_encoding = false;
@@ -334,7 +165,6 @@ Result<Exchange> exchange(const HttpRequest& request, const Url& url, const std:
   Parser parser;
   const auto read = read_message(connection, parser, method == "HEAD");
   if (!read) return read.error();
-  Exchange out;
   out.answer.cut = *read;
   out.answer.status = static_cast<int>(parser.get().result_int());
   bool packed = false;

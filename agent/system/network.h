@@ -2,6 +2,8 @@
 // these changes anything on this host.
 #pragma once
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,15 +43,36 @@ struct HttpRequest {
   std::string ca_file, cert_file, key_file, proxy;
   std::string resolve;  // connect to this address instead of what the host's name resolves to
   bool allow_insecure = false, follow_redirects = true;
+  bool handshake_only = false;  // ask nothing: the answer is the certificate
   std::chrono::milliseconds timeout{5000};
+};
+/// What a server showed in a TLS handshake.
+struct Certificate {
+  bool trusted = false;  // its chain ends in what is trusted, it is valid now, and for the name that was asked for
+  std::string problem;   // why it is not
+  std::vector<std::string> names;  // names and addresses it is for, sorted
+  std::string subject, issuer;     // "CN=x,O=y" (RFC 2253)
+  Timestamp not_before, not_after;
+  std::string protocol;  // "TLSv1.3"
 };
 struct HttpAnswer {
   int status = 0;
-  std::vector<std::string> headers;  // "Name: value", sorted
-  std::string body;                  // decoded; at most 4 MiB
-  bool cut = false;                  // there was more
+  std::vector<std::string> headers;        // "Name: value", sorted
+  std::string body;                        // decoded; at most 4 MiB
+  bool cut = false;                        // there was more
+  std::optional<Certificate> certificate;  // of an https:// URL; of the last one after redirections
 };
 
+/// The parts of an http:// or https:// URL.
+struct Url {
+  bool tls = false;
+  std::string host, path, user, password;  // path with the query, at least "/"
+  std::uint16_t port = 80;
+};
+/// Errc::invalid for anything else.
+Result<Url> parse_url(std::string_view text);
+/// Where a Location: leads from `base`.
+std::string follow_location(const std::string& base, const std::string& location);
 /// The URL without "user:password@".
 std::string without_password(std::string_view url);
 

@@ -102,26 +102,31 @@ void furnish(FakeSystem& host, const spec::Value& state) {
   });
   if (const spec::Value* systemd = state.find("systemd"); systemd != nullptr && systemd->boolean() != nullptr)
     host.systemd = *systemd->boolean();
-  // A command is what its last argument says.
-  host.on_command("sh", [&state](FakeSystem&, const Command& command, bool) -> Result<CommandOutput> {
-    const spec::Value* commands = state.find("commands");
-    const spec::Value* known = commands == nullptr ? nullptr : commands->find(command.argv.back());
-    if (known == nullptr) return Error{Errc::not_found, "no such command in the case", {}, {}};
-    if (number_at(*known, "timeout") != 0)
-      return Error{Errc::timeout, "'sh' did not end in time and was killed", {}, {}};
-    CommandOutput out;
-    if (known->find("show") != nullptr) {  // who runs it, where, with what
-      out.out = (command.as ? command.as->name : "us") + " " + (command.directory ? command.directory->str() : ".");
-      for (const auto& [name, value] : command.environment) out.out += " " + name + "=" + value;
-      out.out += "\n";
+  // A shell's command is known by its last argument, the others by all of their words.
+  for (const std::string_view program : {"git", "runuser", "sh", "ssh", "systemd-run"})
+    host.on_command(program, [&state](FakeSystem&, const Command& command, bool) -> Result<CommandOutput> {
+      const std::string words = command.argv.front() == "sh" ? command.argv.back() : join(command.argv, " ");
+      const spec::Value* commands = state.find("commands");
+      const spec::Value* known = commands == nullptr ? nullptr : commands->find(words);
+      if (known == nullptr) return Error{Errc::not_found, "no such command in the case: " + words, {}, {}};
+      if (number_at(*known, "timeout") != 0)
+        return Error{Errc::timeout, "'sh' did not end in time and was killed", {}, {}};
+      CommandOutput out;
+      if (known->find("show") != nullptr) {  // who runs it, where, with what
+        out.out = (command.as ? command.as->name : "us") + " " + (command.directory ? command.directory->str() : ".");
+        for (const auto& [name, value] : command.environment) out.out += " " + name + "=" + value;
+        out.out += "\n";
+        return out;
+      }
+      if (known->find("as") != nullptr) {
+        EXPECT_EQ(command.as ? command.as->name : "", text_at(*known, "as")) << words;
+      }
+      out.exit_code = static_cast<int>(number_at(*known, "status"));
+      out.out = text_at(*known, "out");
+      out.err = text_at(*known, "err");
+      out.cut = number_at(*known, "cut") != 0;
       return out;
-    }
-    out.exit_code = static_cast<int>(number_at(*known, "status"));
-    out.out = text_at(*known, "out");
-    out.err = text_at(*known, "err");
-    out.cut = number_at(*known, "cut") != 0;
-    return out;
-  });
+    });
 }
 
 std::string verdict_of(Verdict verdict) {
