@@ -41,8 +41,8 @@ bool same_origin(const Url& a, const Url& b) {
 /// What clients do that are sent elsewhere, and who can mend it.
 std::string who_mends(const std::string& realm, const Url& base) {
   return fmt::format(
-      "clients ask {} for a token and fail there; whoever runs the registry at {}:{} must make it name its own address "
-      "(Gitea builds the realm from ROOT_URL): nothing on this host can",
+      "clients go to {} for a token, which is not the registry at {}:{}; whoever runs it must make it name its own "
+      "address (Gitea builds the realm from ROOT_URL): nothing on this host can",
       printable(without_password(realm)), printable(base.host), base.port);
 }
 

@@ -49,10 +49,29 @@ class Host final : public FakeSystem {
   }
   Result<HttpAnswer> http(const HttpRequest& request) const override {
     if (!has("pages")) return FakeSystem::http(request);
-    const spec::Value* found = at("pages", request.url);
+    // Known by what is sent: "HEAD http://h/ with Bearer x", "http://h/ as user:password".
+    std::string asked = (request.method == "GET" ? "" : request.method + " ") + request.url;
+    for (const auto& [name, value] : request.headers)
+      if (name == "Authorization") asked += " with " + value;
+    if (!request.user.empty()) asked += " as " + request.user + ":" + request.password.reveal();
+    const spec::Value* found = at("pages", asked);
     if (found == nullptr) return Error{Errc::refused, "connection refused", {}, {}};
-    return HttpAnswer{static_cast<int>(number_at(*found, "status")), texts(found->find("headers")),
-                      text_at(*found, "body"), false};
+    HttpAnswer out;
+    out.status = static_cast<int>(number_at(*found, "status"));
+    out.headers = texts(found->find("headers"));
+    out.body = text_at(*found, "body");
+    if (const spec::Value* shown = found->find("certificate")) {
+      constexpr std::int64_t hour = std::int64_t{3600} * 1'000'000;
+      out.certificate.emplace();
+      out.certificate->problem = text_at(*shown, "problem");
+      out.certificate->trusted = out.certificate->problem.empty();
+      out.certificate->names = texts(shown->find("names"));
+      out.certificate->subject = text_at(*shown, "subject");
+      out.certificate->issuer = text_at(*shown, "issuer");
+      out.certificate->protocol = text_at(*shown, "protocol");
+      out.certificate->not_after = Timestamp{now().micros + (number_at(*shown, "days") * 24 + 1) * hour};
+    }
+    return out;
   }
   Result<std::vector<NetworkInterface>> interfaces() const override {
     if (!has("interfaces")) return FakeSystem::interfaces();
