@@ -73,6 +73,15 @@ struct Range {
   std::string host;
   std::optional<Timestamp> from, until;  // by when they ended
   std::size_t limit = 50;                // at most so many, the newest
+  std::optional<std::int64_t> before;    // runs, findings: only what comes after this one in the order of the answer
+  std::string item;                      // findings
+  std::optional<bool> open;              // findings: only those that are, or are not
+};
+
+/// Rows spread evenly over a range: all hosts of every `every`th run, the newest among them.
+struct Sample {
+  std::vector<Point> points;
+  std::size_t every = 1;
 };
 
 struct Pruned {
@@ -96,6 +105,8 @@ class History {
   /// Forgets runs that ended before `before`, but for the newest of each host, at most `most` of them, and findings
   /// that ended before it.
   virtual Result<Pruned> prune(Timestamp before, std::size_t most) = 0;
+  /// What `work` does here is one transaction, and quicker so; an Error of its undoes all of it.
+  virtual Status together(const std::function<Status()>& work) = 0;
 
   /// The newest first.
   virtual Result<std::vector<Run>> runs(const Range& range) const = 0;
@@ -104,8 +115,12 @@ class History {
   virtual Result<Run> run(const std::string& name) const = 0;
   /// Its hosts with their steps, by name.
   virtual Result<std::vector<HostRecord>> hosts_of(std::int64_t run) const = 0;
+  /// One of them; nullopt: it was not among them.
+  virtual Result<std::optional<HostRecord>> host_of(std::int64_t run, const std::string& host) const = 0;
   /// One row for each host and run, the newest first.
   virtual Result<std::vector<Point>> points(const Range& range) const = 0;
+  /// About as many of them as the limit says, the newest runs first.
+  virtual Result<Sample> sample(const Range& range) const = 0;
   /// The newest row of each host, by name.
   virtual Result<std::vector<Point>> latest() const = 0;
   /// Findings that were open at some time of the range; the newest first.
@@ -115,6 +130,8 @@ class History {
   virtual Result<std::vector<ItemState>> items(const std::string& host = "") const = 0;
   /// When a host was looked at last; nullopt: never.
   virtual Result<std::optional<Timestamp>> last_look(const std::string& host) const = 0;
+  /// Another word whenever something was recorded since: for telling an old answer from a new one, cheaply.
+  virtual Result<std::string> state() const = 0;
 };
 
 }  // namespace converge::history

@@ -26,7 +26,10 @@ constexpr std::array<const char*, 1> forms{R"(
     id INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, verb TEXT NOT NULL,
     began INTEGER NOT NULL, ended INTEGER, exit INTEGER, state TEXT NOT NULL,
     who TEXT NOT NULL, came_from TEXT NOT NULL, revision TEXT NOT NULL, sources TEXT NOT NULL, words TEXT NOT NULL,
-    version TEXT NOT NULL, root TEXT NOT NULL, boot TEXT NOT NULL, pid INTEGER NOT NULL) STRICT;
+    version TEXT NOT NULL, root TEXT NOT NULL, boot TEXT NOT NULL, pid INTEGER NOT NULL,
+    -- of all its looks, once it has ended
+    hosts INTEGER, in_sync INTEGER, skipped INTEGER, changed INTEGER, out_of_sync INTEGER, blocked INTEGER,
+    unknown INTEGER, failed INTEGER) STRICT;
   CREATE INDEX run_began ON run(began);
   CREATE INDEX run_running ON run(id) WHERE state = 'running';
   CREATE TABLE host(
@@ -207,8 +210,8 @@ constexpr std::array counted{Outcome::in_sync, Outcome::skipped, Outcome::change
 constexpr const char* counts =
     "look.in_sync,look.skipped,look.changed,look.out_of_sync,look.blocked,look.unknown,look.failed";
 constexpr const char* sums =
-    "sum(look.in_sync),sum(look.skipped),sum(look.changed),sum(look.out_of_sync),sum(look.blocked),sum(look.unknown),"
-    "sum(look.failed)";
+    "total(look.in_sync),total(look.skipped),total(look.changed),total(look.out_of_sync),total(look.blocked),"
+    "total(look.unknown),total(look.failed)";
 Tally tally_at(const Query& row, int column) {
   Tally tally;
   for (const Outcome outcome : counted)
@@ -340,9 +343,12 @@ class Sqlite final : public History {
 
   Status end(std::int64_t run_id, Timestamp ended, int exit, bool worth_it) override {
     return guarded<Done>([&] {
-      run(worth_it ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
-      run("UPDATE run SET ended = ?, exit = ?, state = ? WHERE id = ?", ended, exit,
-          name_of(exit == 130 ? Run::State::interrupted : Run::State::done), run_id);
+      if (!in_transaction()) run(worth_it ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+      run(fmt::format(
+              "UPDATE run SET ended = ?, exit = ?, state = ?, (hosts, in_sync, skipped, changed, out_of_sync,"
+              " blocked, unknown, failed) = (SELECT count(*), {} FROM look WHERE look.run = run.id) WHERE id = ?",
+              sums),
+          ended, exit, name_of(exit == 130 ? Run::State::interrupted : Run::State::done), run_id);
       return Done{};
     });
   }
@@ -373,6 +379,15 @@ class Sqlite final : public History {
     });
   }
 
+  Status together(const std::function<Status()>& work) override {
+    return guarded<Done>([&] {
+      const Transaction transaction(*this);
+      if (Status done = work(); !done) throw Failed{std::move(done).error()};
+      transaction.commit();
+      return Done{};
+    });
+  }
+
   Result<std::vector<Run>> runs(const Range& range) const override {
     return guarded<std::vector<Run>>([&] {
       std::vector<Run> out;
@@ -381,14 +396,16 @@ class Sqlite final : public History {
         for (Query row = ask("SELECT run FROM look WHERE host = (SELECT id FROM host WHERE name = ?)"
                              " AND run >= coalesce((SELECT min(id) FROM run WHERE began >= ?), 9e18)"
                              " AND run <= coalesce((SELECT max(id) FROM run WHERE began <= ?), 0)"
-                             " ORDER BY run DESC LIMIT ?",
-                             range.host, from(range), until(range), range.limit);
+                             " AND run < ? ORDER BY run DESC LIMIT ?",
+                             range.host, from(range), until(range), before(range), range.limit);
              row.next();)
           out.push_back(run_of(row.number(0)));
         return out;
       }
-      for (Query row = ask("SELECT id FROM run WHERE began BETWEEN ? AND ? ORDER BY began DESC, id DESC LIMIT ?",
-                           from(range), until(range), range.limit);
+      for (Query row = ask("SELECT id FROM run WHERE began BETWEEN ?1 AND ?2 AND (?3 IS NULL OR"
+                           " (began, id) < (SELECT began, id FROM run WHERE id = ?3))"
+                           " ORDER BY began DESC, id DESC LIMIT ?4",
+                           from(range), until(range), range.before, range.limit);
            row.next();)
         out.push_back(run_of(row.number(0)));
       return out;
@@ -423,25 +440,18 @@ class Sqlite final : public History {
   Result<std::vector<HostRecord>> hosts_of(std::int64_t run_id) const override {
     return guarded<std::vector<HostRecord>>([&] {
       std::vector<HostRecord> out;
-      const std::string sql = fmt::format(
-          "SELECT {}, host.name, status, ended, micros, error, body.steps, times FROM look"
-          " JOIN host ON host.id = look.host LEFT JOIN body ON body.id = look.body"
-          " WHERE run = ? ORDER BY host.name",
-          counts);
-      for (Query row = ask(sql, run_id); row.next();) {
-        HostRecord record{.host = row.text(7), .status = row.text(8), .tally = tally_at(row, 0)};
-        record.ended = Timestamp{row.number(9)};
-        record.took = std::chrono::microseconds(row.number(10));
-        record.error = row.text(11);
-        if (!row.is_null(12)) {
-          auto steps = unpack(row.text(12));
-          if (!steps) throw Failed{explain(SQLITE_CORRUPT, nullptr, path_)};
-          record.steps = std::move(*steps);
-          unpack_times(row.text(13), record.steps);
-        }
-        out.push_back(std::move(record));
-      }
+      for (Query row = ask(fmt::format("SELECT {} WHERE run = ? ORDER BY host.name", record_columns()), run_id);
+           row.next();)
+        out.push_back(record_at(row));
       return out;
+    });
+  }
+
+  Result<std::optional<HostRecord>> host_of(std::int64_t run_id, const std::string& host) const override {
+    return guarded<std::optional<HostRecord>>([&]() -> std::optional<HostRecord> {
+      Query row = ask(fmt::format("SELECT {} WHERE run = ? AND host.name = ?", record_columns()), run_id, host);
+      if (!row.next()) return std::nullopt;
+      return record_at(row);
     });
   }
 
@@ -458,6 +468,35 @@ class Sqlite final : public History {
     });
   }
 
+  Result<Sample> sample(const Range& range) const override {
+    return guarded<Sample>([&] {
+      const bool all = range.host.empty();
+      std::vector<std::int64_t> runs;
+      for (Query row =
+               ask("SELECT id FROM run WHERE began BETWEEN ? AND ? ORDER BY id DESC", from(range), until(range));
+           row.next();)
+        runs.push_back(row.number(0));
+      Sample out;
+      if (runs.empty()) return out;
+      const std::int64_t rows =
+          all ? number_of("SELECT count(*) FROM look WHERE run BETWEEN ? AND ?", runs.back(), runs.front())
+              : number_of(
+                    "SELECT count(*) FROM look WHERE host = (SELECT id FROM host WHERE name = ?)"
+                    " AND run BETWEEN ? AND ?",
+                    range.host, runs.back(), runs.front());
+      const std::size_t most = std::max<std::size_t>(range.limit, 1);
+      out.every = (static_cast<std::size_t>(rows) + most - 1) / most;
+      out.every = std::max<std::size_t>(out.every, 1);
+      const std::string sql = fmt::format(
+          "SELECT {}, look.run, host.name, status, run.verb, look.ended, micros FROM look JOIN host ON host.id ="
+          " look.host JOIN run ON run.id = look.run WHERE look.run = ?1 AND {} ORDER BY host.name",
+          counts, all ? "?2 = ''" : "look.host = (SELECT id FROM host WHERE name = ?2)");
+      for (std::size_t i = 0; i < runs.size(); i += out.every)
+        for (Point& each : points_in(ask(sql, runs[i], range.host))) out.points.push_back(std::move(each));
+      return out;
+    });
+  }
+
   Result<std::vector<Point>> latest() const override {
     return guarded<std::vector<Point>>([&] {
       const std::string sql = fmt::format(
@@ -471,12 +510,19 @@ class Sqlite final : public History {
 
   Result<std::vector<Finding>> findings(const Range& range) const override {
     return guarded<std::vector<Finding>>([&] {
-      const std::string sql = fmt::format(
-          "SELECT {} WHERE {} finding.began <= ?3 AND (finding.ended IS NULL OR finding.ended >= ?2)"
-          " ORDER BY finding.began DESC, finding.id DESC LIMIT ?4",
+      const std::string about = fmt::format(
+          "SELECT {} WHERE {} {} finding.began <= ?3 AND (?5 IS NULL OR (finding.began, finding.id) <"
+          " (SELECT began, id FROM finding WHERE id = ?5)) AND ",
           finding_columns,
-          range.host.empty() ? "?1 = '' AND" : "finding.host = (SELECT id FROM host WHERE name = ?1) AND");
-      return findings_in(ask(sql, range.host, from(range), until(range), range.limit));
+          range.host.empty() ? "?1 = '' AND" : "finding.host = (SELECT id FROM host WHERE name = ?1) AND",
+          range.item.empty() ? "?6 = '' AND" : "resource.item = ?6 AND");
+      // In two: each has an index of its own.
+      std::string sql;
+      if (range.open.value_or(true)) sql += about + "finding.ended IS NULL";
+      if (!range.open) sql += " UNION ALL ";
+      if (!range.open.value_or(false)) sql += about + "finding.ended >= ?2";
+      return findings_in(ask(sql + " ORDER BY finding.began DESC, finding.id DESC LIMIT ?4", range.host, from(range),
+                             until(range), range.limit, range.before, range.item));
     });
   }
 
@@ -518,6 +564,18 @@ class Sqlite final : public History {
     });
   }
 
+  Result<std::string> state() const override {
+    return guarded<std::string>([&] {
+      Query row =
+          ask("SELECT (SELECT total(latest) || ' ' || total(looked) FROM host),"
+              " (SELECT max(id) || ' ' || total(ended) FROM (SELECT id, ended FROM run ORDER BY id DESC LIMIT 50)),"
+              " (SELECT max(id) || ' ' || length(suspects) FROM finding),"
+              " (SELECT count(*) FROM finding WHERE ended IS NULL)");
+      (void)row.next();
+      return fmt::format("{} {} {} {}", row.text(0), row.text(1), row.text(2), row.text(3));
+    });
+  }
+
  private:
   template <class T, class Work>
   Result<T> guarded(const Work& work) const {
@@ -538,25 +596,34 @@ class Sqlite final : public History {
     while (query.next()) {
     }
   }
-  std::int64_t number_of(std::string sql) const {
-    Query row = ask(std::move(sql));
+  template <class... Values>
+  std::int64_t number_of(std::string sql, const Values&... values) const {
+    Query row = ask(std::move(sql), values...);
     return row.next() ? row.number(0) : 0;
   }
 
-  /// IMMEDIATE: a reader that turns writer is refused at once, whatever the busy timeout says.
+  bool in_transaction() const { return sqlite3_get_autocommit(database_.get()) == 0; }
+
+  /// IMMEDIATE: a reader that turns writer is refused at once, whatever the busy timeout says. One within another is
+  /// part of it.
   class Transaction {
    public:
-    explicit Transaction(Sqlite& of) : of_(of) { of_.run("BEGIN IMMEDIATE"); }
+    explicit Transaction(Sqlite& of) : of_(of), outermost_(!of.in_transaction()) {
+      if (outermost_) of_.run("BEGIN IMMEDIATE");
+    }
     ~Transaction() {
-      if (sqlite3_get_autocommit(of_.database_.get()) == 0)
+      if (outermost_ && of_.in_transaction())
         (void)sqlite3_exec(of_.database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
     }
     Transaction(const Transaction&) = delete;
     Transaction& operator=(const Transaction&) = delete;
-    void commit() const { of_.run("COMMIT"); }
+    void commit() const {
+      if (outermost_) of_.run("COMMIT");
+    }
 
    private:
     Sqlite& of_;
+    const bool outermost_;
   };
 
   void bring_up_to_date(std::int64_t form) {
@@ -796,7 +863,7 @@ class Sqlite final : public History {
   Run run_of(std::int64_t id) const {
     Query row = ask(
         "SELECT uid, verb, began, ended, exit, state, who, came_from, revision, sources, words, version, root, boot,"
-        " pid FROM run WHERE id = ?",
+        " pid, in_sync, skipped, changed, out_of_sync, blocked, unknown, failed, hosts FROM run WHERE id = ?",
         id);
     if (!row.next()) throw Failed{explain(SQLITE_CORRUPT, nullptr, path_)};
     Run out{.id = id};
@@ -815,12 +882,36 @@ class Sqlite final : public History {
     out.ended = row.time(3);
     if (!row.is_null(4)) out.exit = static_cast<int>(row.number(4));
     out.state = state_of(row.text(5));
-    Query sum = ask(fmt::format("SELECT {}, count(*) FROM look WHERE run = ?", sums), id);
-    if (sum.next()) {
-      out.tally = tally_at(sum, 0);
-      out.hosts = static_cast<std::size_t>(sum.number(7));
+    const auto add_up = [&](const Query& sum, int column) {
+      out.tally = tally_at(sum, column);
+      out.hosts = static_cast<std::size_t>(sum.number(column + 7));
+    };
+    if (!row.is_null(22)) {
+      add_up(row, 15);
+    } else if (Query sum = ask(fmt::format("SELECT {}, count(*) FROM look WHERE run = ?", sums), id); sum.next()) {
+      add_up(sum, 0);
     }
     return out;
+  }
+
+  static std::string record_columns() {
+    return fmt::format(
+        "{}, host.name, status, ended, micros, error, body.steps, times FROM look"
+        " JOIN host ON host.id = look.host LEFT JOIN body ON body.id = look.body",
+        counts);
+  }
+  HostRecord record_at(const Query& row) const {
+    HostRecord record{.host = row.text(7), .status = row.text(8), .tally = tally_at(row, 0)};
+    record.ended = Timestamp{row.number(9)};
+    record.took = std::chrono::microseconds(row.number(10));
+    record.error = row.text(11);
+    if (!row.is_null(12)) {
+      auto steps = unpack(row.text(12));
+      if (!steps) throw Failed{explain(SQLITE_CORRUPT, nullptr, path_)};
+      record.steps = std::move(*steps);
+      unpack_times(row.text(13), record.steps);
+    }
+    return record;
   }
 
   static std::vector<Point> points_in(Query&& rows) {
@@ -843,6 +934,7 @@ class Sqlite final : public History {
 
   static Timestamp from(const Range& range) { return range.from.value_or(Timestamp{INT64_MIN}); }
   static Timestamp until(const Range& range) { return range.until.value_or(Timestamp{INT64_MAX}); }
+  static std::int64_t before(const Range& range) { return range.before.value_or(INT64_MAX); }
 
   std::unique_ptr<sqlite3, CloseDatabase> database_;
   std::string path_;

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "history/body.h"
 #include "history/sqlite.h"
@@ -432,6 +433,116 @@ TEST(Body, ComesBackAsItWas) {
   EXPECT_EQ(unpack("nonsense"), std::nullopt);
   EXPECT_NE(digest_of({in_sync()}), digest_of({out("60")}));
   EXPECT_EQ(shape_of({in_sync()}), shape_of({out("60")}));
+}
+
+TEST_F(HistoryTest, ARunThatHasEndedKnowsWhatItFound) {
+  look(0, {in_sync(), out("60")});
+  const auto run = history_->run("last");
+  ASSERT_TRUE(run);
+  EXPECT_EQ(run->hosts, 1U);
+  EXPECT_EQ(run->tally.of(Outcome::in_sync), 1U);
+  EXPECT_EQ(run->tally.of(Outcome::out_of_sync), 1U);
+}
+
+TEST_F(HistoryTest, ARunUnderWayIsAddedUp) {
+  const std::int64_t id = begin(0);
+  HostRecord record{.host = "web1", .ended = at(0), .steps = {in_sync()}};
+  record.tally.add(Outcome::in_sync);
+  ASSERT_TRUE(history_->record(id, record));
+  const auto run = history_->run("last");
+  ASSERT_TRUE(run);
+  EXPECT_EQ(run->hosts, 1U);
+  EXPECT_EQ(run->tally.of(Outcome::in_sync), 1U);
+}
+
+TEST_F(HistoryTest, ASampleIsOfWholeRunsTheNewestAmongThem) {
+  for (int i = 0; i < 10; ++i) look(i, {in_sync()});
+  const auto few = history_->sample({.limit = 4});
+  ASSERT_TRUE(few);
+  EXPECT_EQ(few->every, 3U);
+  std::vector<Timestamp> when;
+  for (const Point& each : few->points) when.push_back(each.ended);
+  EXPECT_EQ(when, (std::vector{at(9), at(6), at(3), at(0)}));
+  const auto all = history_->sample({.host = "web1", .from = at(4), .limit = 100});
+  ASSERT_TRUE(all);
+  EXPECT_EQ(all->every, 1U);
+  EXPECT_EQ(all->points.size(), 6U);
+  EXPECT_TRUE(history_->sample({.host = "nobody", .limit = 100})->points.empty());
+}
+
+TEST_F(HistoryTest, FindingsComePageByPage) {
+  for (int i = 0; i < 5; ++i) look(i, {out(std::to_string(i))});
+  std::vector<std::string> met;
+  std::optional<std::int64_t> before;
+  for (;;) {
+    const auto page = history_->findings({.limit = 2, .before = before});
+    ASSERT_TRUE(page);
+    for (const Finding& each : *page) met.push_back(each.actual);
+    if (page->size() < 2) break;
+    before = page->back().id;
+  }
+  EXPECT_EQ(met, (std::vector<std::string>{"4", "3", "2", "1", "0"}));
+}
+
+TEST_F(HistoryTest, FindingsAreAskedForByStateAndItem) {
+  look(0, {out("60"), step("motd", "file /etc/motd", Outcome::out_of_sync, {check_equal("mode", "0644", "0600")})});
+  look(1, {out("60"), step("motd", "file /etc/motd", Outcome::in_sync, {check_equal("mode", "0644", "0644")})});
+  const auto only = [&](const Range& range) {
+    const auto found = history_->findings(range);
+    EXPECT_TRUE(found);
+    return found && found->size() == 1 ? found->front().item : "several, or none";
+  };
+  EXPECT_EQ(only({.open = true}), "swap");
+  EXPECT_EQ(only({.open = false}), "motd");
+  EXPECT_EQ(only({.item = "motd"}), "motd");
+}
+
+TEST_F(HistoryTest, RunsComePageByPage) {
+  for (int i = 0; i < 5; ++i) look(i, {in_sync()});
+  for (const std::string& host : {std::string(), std::string("web1")}) {
+    const auto first = history_->runs({.host = host, .limit = 3});
+    ASSERT_TRUE(first);
+    const auto rest = history_->runs({.host = host, .limit = 3, .before = first->back().id});
+    ASSERT_TRUE(rest);
+    ASSERT_EQ(rest->size(), 2U);
+    EXPECT_EQ(rest->front().start.began, at(1));
+  }
+}
+
+TEST_F(HistoryTest, OneHostOfARun) {
+  look(0, {out("60")});
+  const auto there = history_->host_of(1, "web1");
+  ASSERT_TRUE(there);
+  ASSERT_TRUE(*there);
+  EXPECT_EQ((*there)->steps.size(), 1U);
+  EXPECT_EQ(*history_->host_of(1, "web2"), std::nullopt);
+}
+
+TEST_F(HistoryTest, WhatIsDoneTogetherIsUndoneTogether) {
+  const Status done = history_->together([&]() -> Status {
+    look(0, {out("60")});
+    return Error{Errc::io, "no", {}, {}};
+  });
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().message, "no");
+  EXPECT_TRUE(history_->latest()->empty());
+  ASSERT_TRUE(history_->together([&] {
+    look(0, {out("60")});
+    return ok();
+  }));
+  EXPECT_EQ(history_->latest()->size(), 1U);
+}
+
+TEST_F(HistoryTest, ItsStateIsAnotherAfterEachRecord) {
+  std::set<std::string> met{*history_->state()};
+  look(0, {in_sync()});
+  met.insert(*history_->state());
+  look(1, {out("60")});
+  met.insert(*history_->state());
+  ASSERT_TRUE(history_->suspect(open_now().front().id, {{"edit", "somebody was here"}}));
+  met.insert(*history_->state());
+  EXPECT_EQ(met.size(), 4U);
+  EXPECT_TRUE(met.contains(*history_->state()));
 }
 
 }  // namespace
