@@ -21,7 +21,7 @@ struct VerbRow {
   int (*run)(const Options&);
 };
 
-constexpr std::array<VerbRow, 12> verbs{{
+constexpr std::array<VerbRow, 14> verbs{{
     {"apply", "make hosts as their specs say, and prove it (the default)",
      "  sudo converge -l CoulombCore              on the node itself\n"
      "  converge -l CoulombCore --diff -t limits  only items tagged 'limits', with diffs\n"
@@ -47,6 +47,12 @@ constexpr std::array<VerbRow, 12> verbs{{
      "  sudo converge schedule install --apply         drift is put right, not only reported\n"
      "  converge schedule status\n  sudo converge schedule remove\n",
      schedule_verb},
+    {"report", "the fleet as one page for a browser: what is as declared, what drifted and when",
+     "  converge report -o report.html\n  converge report -o web.html --since 7d 'web*'\n", report_verb},
+    {"serve", "the same page live, and JSON and metrics for programs; it only reads",
+     "  converge serve                       http://127.0.0.1:8081/, for this machine alone\n"
+     "  converge serve '*:8081' --token-file /etc/converge/token --tls-cert /etc/converge/tls.pem\n",
+     fleet_server_verb},
     {"trust", "show the SSH host keys of new hosts, and pin them in known_hosts",
      "  converge trust -l all\n  converge trust -l 'web*' --yes\n", trust_verb},
     {"facts", "tell what hosts are: system, kernel, memory, addresses",
@@ -307,65 +313,94 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
     sub->add_option("--keep", o.keep, "prune: runs of this span of time stay")
         ->type_name("SPAN")
         ->capture_default_str();
+  } else if (name == "report") {
+    add_history(*sub, o);
+    sub->add_option("HOST", o.words, "only these hosts; globs are hosts, too")->type_name(" ");
+    sub->add_option("-o,--output", o.output, "the file to write; without it, standard output")->type_name("FILE");
+    sub->add_option("--since", o.since, "how far back it goes")->type_name("SPAN")->capture_default_str();
+    sub->add_option("--stale", o.stale, "mark what was not looked at for so long")
+        ->type_name("SPAN")
+        ->capture_default_str();
+  } else if (name == "serve") {
+    add_history(*sub, o);
+    sub->add_option("ADDRESS", o.words, "where to listen; '*:8081' is on all addresses (default: 127.0.0.1:8081)")
+        ->expected(0, 1)
+        ->type_name(" ");
+    sub->add_option("--stale", o.stale, "mark what was not looked at for so long")
+        ->type_name("SPAN")
+        ->capture_default_str();
+    sub->add_option("--token-file", o.token_file,
+                    "what clients must show, as 'Authorization: Bearer' or at /login;\nneeded unless the address is "
+                    "this machine's alone")
+        ->type_name("FILE");
+    sub->add_option("--tls-cert", o.tls_certificate, "serve HTTPS with this certificate and its chain (PEM)")
+        ->type_name("FILE");
+    sub->add_option("--tls-key", o.tls_key, "its key, when it is in another file")->type_name("FILE");
+    sub->add_option("--tls-client-ca", o.tls_client_ca, "only clients with a certificate of these authorities")
+        ->type_name("FILE");
   } else if (name == "doc") {
     sub->add_option("MODULE", o.module, "a module or a type of check; without one, all of them")->type_name(" ");
   }
 }
 
 bool takes_value(std::string_view word) {
-  constexpr std::array<std::string_view, 53> options{"--trust-owner",
-                                                     "--textfile",
-                                                     "--on-drift",
-                                                     "--webhook",
-                                                     "--every",
-                                                     "--splay",
-                                                     "-g",
-                                                     "--history",
-                                                     "-n",
-                                                     "--last",
-                                                     "--keep",
-                                                     "--exclude-attr",
-                                                     "--timeout",
-                                                     "--server",
-                                                     "--serve",
-                                                     "--endpoint",
-                                                     "--cache",
-                                                     "--tls-cert",
-                                                     "--tls-key",
-                                                     "--tls-client-ca",
-                                                     "-f",
-                                                     "-o",
-                                                     "--format-options",
-                                                     "--gossfile",
-                                                     "--vars",
-                                                     "--vars-inline",
-                                                     "--package",
-                                                     "-i",
-                                                     "--inventory",
-                                                     "-l",
-                                                     "--limit",
-                                                     "-e",
-                                                     "--extra-vars",
-                                                     "-t",
-                                                     "--tags",
-                                                     "--skip-tags",
-                                                     "--root",
-                                                     "-c",
-                                                     "--connection",
-                                                     "-u",
-                                                     "--user",
-                                                     "--format",
-                                                     "--color",
-                                                     "--colour",
-                                                     "--explain",
-                                                     "--serial",
-                                                     "--log-level",
-                                                     "--max-fail",
-                                                     "--connect-timeout",
-                                                     "--host-timeout",
-                                                     "--become-method",
-                                                     "-j",
-                                                     "--forks"};
+  constexpr auto options = std::to_array<std::string_view>({"--trust-owner",
+                                                            "--token-file",
+                                                            "--tls-cert",
+                                                            "--tls-key",
+                                                            "--tls-client-ca",
+                                                            "--output",
+                                                            "--since",
+                                                            "--stale",
+                                                            "--textfile",
+                                                            "--on-drift",
+                                                            "--webhook",
+                                                            "--every",
+                                                            "--splay",
+                                                            "-g",
+                                                            "--history",
+                                                            "-n",
+                                                            "--last",
+                                                            "--keep",
+                                                            "--exclude-attr",
+                                                            "--timeout",
+                                                            "--server",
+                                                            "--serve",
+                                                            "--endpoint",
+                                                            "--cache",
+                                                            "-f",
+                                                            "-o",
+                                                            "--format-options",
+                                                            "--gossfile",
+                                                            "--vars",
+                                                            "--vars-inline",
+                                                            "--package",
+                                                            "-i",
+                                                            "--inventory",
+                                                            "-l",
+                                                            "--limit",
+                                                            "-e",
+                                                            "--extra-vars",
+                                                            "-t",
+                                                            "--tags",
+                                                            "--skip-tags",
+                                                            "--root",
+                                                            "-c",
+                                                            "--connection",
+                                                            "-u",
+                                                            "--user",
+                                                            "--format",
+                                                            "--color",
+                                                            "--colour",
+                                                            "--explain",
+                                                            "--serial",
+                                                            "--log-level",
+                                                            "--max-fail",
+                                                            "--connect-timeout",
+                                                            "--host-timeout",
+                                                            "--become-method",
+                                                            "-j",
+                                                            "--forks"});
   return std::find(options.begin(), options.end(), word) != options.end();
 }
 

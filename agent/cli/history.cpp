@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "cli/history_json.h"
 #include "cli/outputs.h"
 #include "cli/record.h"
 #include "cli/verbs.h"
@@ -20,12 +21,6 @@ namespace {
 using history::History;
 using history::HostRecord;
 using history::Run;
-
-int complain(const Error& error) {
-  fmt::print(stderr, "converge: {}\n", printable(error.text()));
-  if (!error.hint.empty()) fmt::print(stderr, "          {}\n", printable(error.hint));
-  return error.code == Errc::invalid ? exit_usage : error.code == Errc::not_found ? exit_failed : exit_internal;
-}
 
 void put(const std::string& text) { (void)std::fwrite(text.data(), 1, text.size(), stdout); }
 void put_line(const Json& json) { put(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"); }
@@ -44,33 +39,11 @@ std::string took(const Run& run) {
   return run.ended ? in_words(std::chrono::microseconds(run.ended->micros - run.start.began.micros)) : "";
 }
 
-Json json_of(const Run& run) {
-  const char* state = run.state == Run::State::running ? "running"
-                      : run.state == Run::State::done  ? "done"
-                                                       : "interrupted";
-  return {{"run", run.id},
-          {"uid", run.start.uid},
-          {"verb", name_of(run.start.verb)},
-          {"began", run.start.began.micros},
-          {"ended", run.ended ? Json(run.ended->micros) : Json(nullptr)},
-          {"exit", run.exit ? Json(*run.exit) : Json(nullptr)},
-          {"state", state},
-          {"who", run.start.who},
-          {"from", run.start.from},
-          {"revision", run.start.revision},
-          {"sources", run.start.sources},
-          {"words", run.start.words},
-          {"version", run.start.version},
-          {"root", run.start.root},
-          {"hosts", run.hosts},
-          {"counts", to_json(run.tally)}};
-}
-
 int list(const Options& options, const History& history, const std::string& host) {
   const auto runs = history.runs({.host = host, .limit = options.last});
   if (!runs) return complain(runs.error());
   if (options.format == "json") {
-    for (const Run& run : *runs) put_line(json_of(run));
+    for (const Run& run : *runs) put_line(to_json(run));
     return exit_ok;
   }
   if (runs->empty())
@@ -130,7 +103,7 @@ int show(const Options& options, const History& history, const std::string& name
     for (const Step& step : host.steps) info.item_width = std::max(info.item_width, step.item.size());
   }
   if (json) {
-    put_line(json_of(*run));
+    put_line(to_json(*run));
   } else {
     put_head(*run);
     put("\n");
@@ -214,10 +187,7 @@ int prune(const Options& options) {
   if (!keep) return complain(keep.error());
   const auto history = open_history(options, history::Access::write);
   if (!history) return complain(history.error());
-  const auto now =
-      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count();
-  const auto pruned = (*history)->prune(Timestamp{now - *keep * 1'000'000}, SIZE_MAX >> 1U);
+  const auto pruned = (*history)->prune(Timestamp{wall_clock().micros - *keep * 1'000'000}, SIZE_MAX >> 1U);
   if (!pruned) return complain(pruned.error());
   put(fmt::format("{} run{} and {} finding{} forgotten\n", pruned->runs, pruned->runs == 1 ? "" : "s", pruned->findings,
                   pruned->findings == 1 ? "" : "s"));

@@ -52,10 +52,15 @@ struct Options {
   std::vector<std::string> on_drift;
   std::string every = "30min", splay = "5min";  // schedule
   bool heal = false;
-  std::string history;                 // a file; "none"; empty: where it lies by itself
-  std::vector<std::string> words;      // history WORDS, schedule WORD
-  std::size_t last = 20;               // history: so many runs
-  std::string keep = "90d";            // history prune
+  std::string history;                                  // a file; "none"; empty: where it lies by itself
+  std::vector<std::string> words;                       // history WORDS, schedule WORD, report HOST..., serve ADDRESS
+  std::size_t last = 20;                                // history: so many runs
+  std::string keep = "90d";                             // history prune
+  std::string output;                                   // report: a file; empty: standard output
+  std::string since = "30d";                            // report
+  std::string stale = "2d";                             // report, serve: what was not looked at for longer is marked
+  std::string token_file;                               // serve
+  std::string tls_certificate, tls_key, tls_client_ca;  // serve; no certificate: plain HTTP
   std::vector<std::string> arguments;  // the whole command line after the program, for running it again as root
 };
 

@@ -28,11 +28,7 @@ std::unique_ptr<Reporter> for_people(const Options& options, Verb verb, bool sev
                   .all = options.verbose > 0,
                   .retry = several ? "-l @failed" : ""};
   if (verb != Verb::drift) return text_reporter(std::move(how));
-  return drift_reporter(std::move(how), [] {
-    return Timestamp{
-        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-            .count()};
-  });
+  return drift_reporter(std::move(how), wall_clock);
 }
 
 bool streams(const std::string& name) { return name == "text" || name == "json"; }
@@ -114,6 +110,17 @@ std::unique_ptr<Reporter> reporter_for(const Options& options, Verb verb, bool s
                                       }));
   }
   return several_reporters(std::move(all));
+}
+
+int complain(const Error& error) {
+  fmt::print(stderr, "converge: {}\n", printable(error.text()));
+  if (!error.hint.empty()) fmt::print(stderr, "          {}\n", printable(error.hint));
+  return error.code == Errc::invalid ? exit_usage : error.code == Errc::not_found ? exit_failed : exit_internal;
+}
+
+Timestamp wall_clock() {
+  return {std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+              .count()};
 }
 
 Status replace_file(const std::filesystem::path& path, const std::string& text) {

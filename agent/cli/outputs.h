@@ -37,6 +37,10 @@ class HostObserver final : public Observer {
   const std::string& host_;
 };
 
+/// Tells a verb's failure on standard error. @return the exit code it means.
+int complain(const Error& error);
+Timestamp wall_clock();
+
 /// Puts `text` into a new file in place of `path`.
 Status replace_file(const std::filesystem::path& path, const std::string& text);
 

@@ -9,6 +9,8 @@ int history_verb(const Options& options);
 int schedule_verb(const Options& options);
 int serve_verb(const Options& options);  // verify --serve
 int add_verb(const Options& options);    // verify --add, --auto-add
+int report_verb(const Options& options);
+int fleet_server_verb(const Options& options);
 int trust_verb(const Options& options);
 int facts_verb(const Options& options);
 int render_verb(const Options& options);

@@ -1,0 +1,17 @@
+# cmake -DOUT=FILE -P embed.cmake: the files of the page as a C++ source, for the binary to carry.
+set(text "// Made by embed.cmake.\n#include \"report/page_files.h\"\n\nnamespace converge {\n\n")
+foreach(kind html css js)
+  file(READ "${CMAKE_CURRENT_LIST_DIR}/page.${kind}" content)
+  # In pieces: a string literal may be longer than a standard asks for, but need not be.
+  string(LENGTH "${content}" left)
+  set(at 0)
+  string(APPEND text "const std::string_view page_${kind}{\n")
+  while(at LESS left)
+    string(SUBSTRING "${content}" ${at} 8000 piece)
+    string(APPEND text "R\"~page~(${piece})~page~\"\n")
+    math(EXPR at "${at} + 8000")
+  endwhile()
+  string(APPEND text "};\n\n")
+endforeach()
+string(APPEND text "}  // namespace converge\n")
+file(WRITE "${OUT}" "${text}")
