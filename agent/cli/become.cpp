@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -36,6 +38,15 @@ int complain(const Error& error, int code) {
   fmt::print(stderr, "converge: {}\n", printable(error.text()));
   if (!error.hint.empty()) fmt::print(stderr, "          {}\n", printable(error.hint));
   return code;
+}
+
+std::string holder_note() {
+  const char* user = std::getenv("SUDO_USER");
+  if (user == nullptr) user = std::getenv("USER");
+  const Timestamp now{
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count()};
+  return fmt::format("the run of {} (pid {}, since {})", user == nullptr ? "root" : user, getpid(), now.text());
 }
 
 }  // namespace converge::cli

@@ -11,4 +11,7 @@ Error become_root(const Options& options);
 /// Says `error` and its hint on standard error. @return `code`
 int complain(const Error& error, int code);
 
+/// Who holds the run lock, for a second run.
+std::string holder_note();
+
 }  // namespace converge::cli

@@ -21,11 +21,12 @@ struct VerbRow {
   int (*run)(const Options&);
 };
 
-constexpr std::array<VerbRow, 14> verbs{{
+constexpr std::array<VerbRow, 15> verbs{{
     {"apply", "make hosts as their specs say, and prove it (the default)",
      "  sudo converge -l CoulombCore              on the node itself\n"
      "  converge -l CoulombCore --diff -t limits  only items tagged 'limits', with diffs\n"
-     "  converge -l CoulombCore --root /mnt/image a directory tree: an image, a test\n",
+     "  converge -l CoulombCore --root /mnt/image a directory tree: an image, a test\n"
+     "  converge apply tonight.plan               what `converge plan -o tonight.plan` showed, or nothing\n",
      run_verb},
     {"plan", "show what apply would change; writes nothing",
      "  converge plan -l CoulombCore --diff\n  converge plan -l coulomb specs/coulombcore.yaml\n", run_verb},
@@ -53,6 +54,10 @@ constexpr std::array<VerbRow, 14> verbs{{
      "  converge serve                       http://127.0.0.1:8081/, for this machine alone\n"
      "  converge serve '*:8081' --token-file /etc/converge/token --tls-cert /etc/converge/tls.pem\n",
      fleet_server_verb},
+    {"undo", "put back what a run changed on this host; touches nothing if somebody changed it since",
+     "  sudo converge undo                   the runs that can be undone\n"
+     "  sudo converge undo last --check      what it would put back\n  sudo converge undo 12\n",
+     undo_verb},
     {"trust", "show the SSH host keys of new hosts, and pin them in known_hosts",
      "  converge trust -l all\n  converge trust -l 'web*' --yes\n", trust_verb},
     {"facts", "tell what hosts are: system, kernel, memory, addresses",
@@ -265,6 +270,10 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
     if (name != "render") add_run_options(*sub, o, name == "apply");
     if (name != "render" && name != "plan") add_history(*sub, o);
     if (name == "apply" || name == "drift") add_telling(*sub, o);
+    if (name == "plan")
+      sub->add_option("-o,--out", o.out,
+                      "keep the plan in this file: `converge apply FILE` does exactly that, or nothing")
+          ->type_name("FILE");
     if (name == "verify") {
       add_gossfile_options(*sub, o);
       add_adding_options(*sub, o);
@@ -338,6 +347,16 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
     sub->add_option("--tls-key", o.tls_key, "its key, when it is in another file")->type_name("FILE");
     sub->add_option("--tls-client-ca", o.tls_client_ca, "only clients with a certificate of these authorities")
         ->type_name("FILE");
+  } else if (name == "undo") {
+    add_format(*sub, o);
+    add_history(*sub, o);
+    sub->add_option("RUN", o.words, "its number in the history, the beginning of its uid, or last; without: a list")
+        ->type_name(" ");
+    sub->add_flag("-b,--become", o.become, "become root by sudo when not root");
+    sub->add_flag("-K,--ask-become-pass", o.ask_become_password, "let sudo ask for the password");
+    sub->add_flag("--check", o.check, "show what would be put back; writes nothing");
+    sub->add_flag("--wait", o.wait, "wait for another run to end instead of stopping");
+    sub->add_flag("-v,--verbose", o.verbose, "also what is as it was before");
   } else if (name == "doc") {
     sub->add_option("MODULE", o.module, "a module or a type of check; without one, all of them")->type_name(" ");
   }
@@ -345,6 +364,7 @@ void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
 
 bool takes_value(std::string_view word) {
   constexpr auto options = std::to_array<std::string_view>({"--trust-owner",
+                                                            "--out",
                                                             "--token-file",
                                                             "--tls-cert",
                                                             "--tls-key",

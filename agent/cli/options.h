@@ -61,6 +61,7 @@ struct Options {
   std::string stale = "2d";                             // report, serve: what was not looked at for longer is marked
   std::string token_file;                               // serve
   std::string tls_certificate, tls_key, tls_client_ca;  // serve; no certificate: plain HTTP
+  std::string out;                                      // plan: a file that keeps it
   std::vector<std::string> arguments;  // the whole command line after the program, for running it again as root
 };
 

@@ -20,12 +20,14 @@
 #include "core/digest.h"
 #include "core/text.h"
 #include "engine/suspects.h"
+#include "undo/store.h"
 
 namespace converge::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* host_history = "/var/lib/converge/history.db";
 constexpr std::int64_t kept_days = 90;
 constexpr std::size_t pruned_at_once = 20;  // runs: what a run adds is always less than it may take away
 
@@ -70,6 +72,7 @@ std::string revision_at(fs::path directory) {
 }
 
 std::string digest_of_sources(const Sources& sources) {
+  if (sources.all().empty()) return {};
   Digest digest(Digest::Kind::sha256);
   for (const Source& each : sources.all()) {
     digest.add(fmt::format("{} {}\n", each.name, each.text.size()));
@@ -85,6 +88,7 @@ std::string words_of(const Options& options) {
   if (!options.tags.empty()) words.push_back("-t " + join(options.tags, ","));
   if (!options.skip_tags.empty()) words.push_back("--skip-tags " + join(options.skip_tags, ","));
   words.insert(words.end(), options.specs.begin(), options.specs.end());
+  words.insert(words.end(), options.words.begin(), options.words.end());
   return join(words, " ");
 }
 
@@ -92,9 +96,7 @@ std::string or_nothing(const char* text) { return text == nullptr ? "" : text; }
 
 history::RunStart start_of(const Recording& about, Timestamp began) {
   history::RunStart start{.uid = about.run, .verb = about.verb, .began = began};
-  start.who = or_nothing(std::getenv("SUDO_USER"));
-  if (start.who.empty()) start.who = or_nothing(std::getenv("USER"));
-  if (start.who.empty()) start.who = geteuid() == 0 ? "root" : fmt::format("uid {}", geteuid());
+  start.who = who_runs();
   struct utsname here = {};
   (void)uname(&here);
   start.from = here.nodename;
@@ -280,12 +282,23 @@ class Recorder final : public Reporter {
 
 }  // namespace
 
+std::string who_runs() {
+  for (const char* name : {"SUDO_USER", "USER"})
+    if (std::string who = or_nothing(std::getenv(name)); !who.empty()) return who;
+  return geteuid() == 0 ? "root" : fmt::format("uid {}", geteuid());
+}
+
+std::string undo_directory(const Options& options) {
+  const std::string file = history_file(options);
+  return file.empty() ? file : file == host_history ? undo::host_directory : file + ".undo";
+}
+
 std::string history_file(const Options& options) {
   const auto said = [](const std::string& file) { return file == "none" ? "" : file; };
   if (!options.history.empty()) return said(options.history);
   if (const std::string file = or_nothing(std::getenv("CONVERGE_HISTORY")); !file.empty()) return said(file);
   if (options.root != "/") return {};
-  if (geteuid() == 0) return "/var/lib/converge/history.db";
+  if (geteuid() == 0) return host_history;
   const std::string state = or_nothing(std::getenv("XDG_STATE_HOME"));
   if (state.starts_with('/')) return state + "/converge/history.db";
   const std::string home = or_nothing(std::getenv("HOME"));

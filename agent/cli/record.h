@@ -18,6 +18,13 @@ namespace converge::cli {
 /// Empty: none ("none", a tree, no home).
 std::string history_file(const Options& options);
 
+/// Where the journals for undo lie: a host's own beside its history, those of another history in FILE.undo. Empty
+/// without a history.
+std::string undo_directory(const Options& options);
+
+/// Who is at the keyboard, also behind sudo.
+std::string who_runs();
+
 /// Opens it. For write, its directory is made if it is absent. Errc::not_found: read, and there is none.
 Result<std::unique_ptr<history::History>> open_history(const Options& options, history::Access access);
 

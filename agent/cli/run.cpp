@@ -19,12 +19,14 @@
 #include "cli/notify.h"
 #include "cli/outputs.h"
 #include "cli/record.h"
+#include "cli/saved_plan.h"
 #include "cli/verbs.h"
 #include "core/text.h"
 #include "report/reporter.h"
 #include "system/lock.h"
 #include "system/posix_system.h"
 #include "system/tracing.h"
+#include "undo/store.h"
 
 namespace converge::cli {
 namespace {
@@ -33,15 +35,6 @@ using Clock = std::chrono::steady_clock;
 
 Verb verb_of(const Options& options) {
   return options.check ? Verb::plan : verb_from(options.verb).value_or(Verb::apply);
-}
-
-std::string holder_note() {
-  const char* user = std::getenv("SUDO_USER");
-  if (user == nullptr) user = std::getenv("USER");
-  const Timestamp now{
-      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count()};
-  return fmt::format("the run of {} (pid {}, since {})", user == nullptr ? "root" : user, getpid(), now.text());
 }
 
 /// Keeps the names for -l @failed; none: there is nothing to try again. A home that cannot be written costs only that.
@@ -59,12 +52,52 @@ void remember_failed(const std::vector<std::string>& hosts, Log& log) {
     log.warning(fmt::format("cannot keep the names of the hosts that failed in '{}'", file.string()));
 }
 
+std::string digest_of_items(const SavedPlan& plan, const Options& options, Loaded& loaded, const std::string& host,
+                            const Facts& facts) {
+  Sources sources;
+  Diagnostics told;  // when the work was made
+  return digest_of_items(plan, items_for(options, loaded, host, facts_value(facts), sources, told));
+}
+
+/// Looks again at what the plan would change.
+Status still_holds(const SavedPlan& plan, const Options& options, Loaded& loaded, const Facts& facts,
+                   const std::vector<std::pair<std::string, std::vector<Work>>>& work, const SystemView& view) {
+  std::vector<std::string> lines;
+  for (const SavedPlan::Host& host : plan.hosts) {
+    const auto its = std::find_if(work.begin(), work.end(), [&](const auto& each) { return each.first == host.name; });
+    if (its == work.end() || digest_of_items(plan, options, loaded, host.name, facts) != host.items)
+      return Error{
+          Errc::refused,
+          fmt::format("the specs are no longer what was planned for '{}'; nothing has been changed", host.name),
+          {},
+          "plan again"};
+    Planning now(plan, view, facts, nullptr, false);
+    (void)converge::plan(its->second, view, now, {.diff = true});
+    for (const std::string& line : differences(host, now.take())) lines.push_back(host.name + "  " + line);
+  }
+  if (lines.empty()) return ok();
+  return Error{Errc::refused,
+               fmt::format("the plan no longer holds, and nothing has been changed: {}", join(lines, "; ")),
+               {},
+               "plan again"};
+}
+
 }  // namespace
 
-int run_verb(const Options& options) {
-  if (!options.add.empty() || !options.auto_add.empty()) return add_verb(options);
-  if (!options.serve.empty()) return serve_verb(options);
+int run_verb(const Options& typed) {
+  if (!typed.add.empty() || !typed.auto_add.empty()) return add_verb(typed);
+  if (!typed.serve.empty()) return serve_verb(typed);
   const auto start = Clock::now();
+  Options options = typed;
+  std::optional<SavedPlan> planned;
+  if (typed.verb == "apply" && typed.specs.size() == 1 && is_saved_plan(typed.specs.front())) {
+    auto read = read_plan(typed.specs.front());
+    if (!read) return complain(read.error(), exit_bad_input);
+    auto as_planned = options_of(*read, typed);
+    if (!as_planned) return complain(as_planned.error(), exit_usage);
+    planned = *std::move(read);
+    options = *std::move(as_planned);
+  }
   const Verb verb = verb_of(options);
   if (const auto outputs = parse_outputs(options.formats); !outputs) return complain(outputs.error(), exit_usage);
   if (const auto how = parse_format_options(options.format_options); !how) return complain(how.error(), exit_usage);
@@ -80,13 +113,16 @@ int run_verb(const Options& options) {
     return exit_bad_input;
   }
 
+  if (planned)
+    if (const auto same = same_extra(*planned, loaded); !same) return complain(same.error(), exit_usage);
   const auto root = root_of(options);
   if (!root) return complain(root.error(), exit_usage);
   auto opened = open_system(*root, options.at_once);
   if (!opened) return complain(opened.error(), exit_failed);
   Log log(log_level_of(options));
-  TracingSystem traced(**opened, [&log](const std::string& line) { log.debug(line); });
-  System* const system = log.takes(LogLevel::debug) ? static_cast<System*>(&traced) : opened->get();
+  undo::JournalingSystem journaling(**opened);
+  TracingSystem traced(journaling, [&log](const std::string& line) { log.debug(line); });
+  System* const system = log.takes(LogLevel::debug) ? static_cast<System*>(&traced) : &journaling;
   auto facts = gather_facts(*system);
   if (!facts) return complain(facts.error().during("gathering facts"), exit_unknown);
 
@@ -103,6 +139,13 @@ int run_verb(const Options& options) {
                     exit_usage);
   }
 
+  if (!elsewhere.empty() && (planned || !options.out.empty()))
+    return complain(Error{Errc::unsupported,
+                          fmt::format("saved plans are for this machine and --root trees, and '{}' is another machine",
+                                      elsewhere.front()),
+                          {},
+                          "plan and apply on that host itself"},
+                    exit_usage);
   if (!elsewhere.empty() && !options.package_manager.empty())
     return complain(Error{Errc::invalid,
                           "--package is about this machine, and there are other hosts",
@@ -144,6 +187,15 @@ int run_verb(const Options& options) {
     if (!taken) return complain(taken.error(), taken.error().code == Errc::changed ? exit_busy : exit_failed);
     lock.emplace(std::move(*taken));
     log.info("the run lock is ours");
+    if (planned)
+      if (const auto holds = still_holds(*planned, options, loaded, *facts, work, *system); !holds)
+        return complain(holds.error(), exit_failed);
+  }
+  std::optional<SavedPlan> saving;
+  if (!options.out.empty()) {
+    auto begun = begin_plan(options, loaded);
+    if (!begun) return complain(begun.error(), exit_internal);
+    saving = *std::move(begun);
   }
 
   const auto spent = [](Clock::time_point since) {
@@ -164,6 +216,9 @@ int run_verb(const Options& options) {
     remembering =
         recording_reporter({options, verb, loaded, *system, {local.begin(), local.end()}, run_id, log}, *told);
   Reporter* const reporter = remembering ? remembering.get() : told.get();
+  undo::JournalFile journal(undo_directory(options), run_id);
+  if (writes && !undo_directory(options).empty())
+    journaling.keep_in(journal, {run_id, join(local, ", "), root->str(), who_runs(), system->now()});
   std::size_t item_width = 0;
   for (const auto& [host, items] : work)
     for (const Work& item : items) item_width = std::max(item_width, item.item.size());
@@ -179,12 +234,20 @@ int run_verb(const Options& options) {
   for (const auto& [host, items] : work) {
     const auto since = Clock::now();
     HostObserver observer(*reporter, host);
-    const Tally tally = converge::run(verb, items, *system, observer, {options.diff, [] { return interrupted(); }});
+    std::optional<Planning> planning;
+    if (saving) planning.emplace(*saving, *system, *facts, &observer, options.diff);
+    Observer& told_of = planning ? static_cast<Observer&>(*planning) : observer;
+    const RunOptions how{options.diff || saving, [] { return interrupted(); }};
+    const Tally tally = converge::run(verb, items, *system, told_of, how);
+    if (saving)
+      saving->hosts.push_back({host, digest_of_items(*saving, options, loaded, host, *facts), planning->take()});
     reporter->host_ends(host, tally, spent(since));
     const int its = exit_code(verb, tally);
     if (its != exit_ok && its != exit_differences) failed.push_back(host);
     code = worse(code, its);
   }
+  if (auto kept = journaling.problem() ? Status(*journaling.problem()) : journal.finish(system->now()); !kept)
+    log.warning(fmt::format("this run cannot be undone: {}", kept.error().text()));
   if (!elsewhere.empty()) {
     lock.reset();  // nothing more happens here
     FleetOrder order{.verb = verb, .hosts = elsewhere, .password = password ? &*password : nullptr, .run = run_id};
@@ -198,6 +261,12 @@ int run_verb(const Options& options) {
   if (several || loaded.hosts.size() > 1 || options.limit.find("@failed") != std::string::npos)
     remember_failed(failed, log);
   reporter->run_ends(code, spent(start));
+  if (saving) {
+    if (code != exit_ok && code != exit_differences)
+      return complain(Error{Errc::refused, "the plan is not kept: not all of it can be done, or is known", {}, {}},
+                      code);
+    if (const auto kept = write_plan(options.out, *saving); !kept) return complain(kept.error(), exit_internal);
+  }
   for (const Error& error : unwritten) return complain(error, exit_internal);
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
     log.error(fmt::format("the report could not be written; the run itself ended with exit code {}", code));

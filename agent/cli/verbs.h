@@ -11,6 +11,7 @@ int serve_verb(const Options& options);  // verify --serve
 int add_verb(const Options& options);    // verify --add, --auto-add
 int report_verb(const Options& options);
 int fleet_server_verb(const Options& options);
+int undo_verb(const Options& options);
 int trust_verb(const Options& options);
 int facts_verb(const Options& options);
 int render_verb(const Options& options);

@@ -13,7 +13,8 @@ namespace converge {
 namespace {
 
 constexpr std::array verbs{std::pair{Verb::plan, "plan"}, std::pair{Verb::verify, "verify"},
-                           std::pair{Verb::drift, "drift"}, std::pair{Verb::apply, "apply"}};
+                           std::pair{Verb::drift, "drift"}, std::pair{Verb::apply, "apply"},
+                           std::pair{Verb::undo, "undo"}};
 
 using Clock = std::chrono::steady_clock;
 
@@ -450,6 +451,8 @@ Tally run(Verb verb, const std::vector<Work>& work, System& system, Observer& ob
       return drift(work, system, observer, options);
     case Verb::apply:
       return apply(work, system, observer, options);
+    case Verb::undo:
+      break;
   }
   return {};
 }

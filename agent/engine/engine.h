@@ -44,7 +44,8 @@ struct Tally {
   std::size_t total() const;
 };
 
-enum class Verb { plan, verify, drift, apply };
+/// undo puts back what a run changed (undo/undo.h): it has no work, and run() does nothing for it.
+enum class Verb { plan, verify, drift, apply, undo };
 std::string_view name_of(Verb verb);  // "plan", ...
 std::optional<Verb> verb_from(std::string_view name);
 

@@ -677,7 +677,7 @@ class Sqlite final : public History {
   Compared remember(std::int64_t run_id, HostRecord record) {
     record.steps = with_names_apart(std::move(record.steps));
     const HostRow host = host_row(record.host);
-    const bool applied = is_apply(run_id);
+    const bool applied = is_verb(run_id, Verb::apply);
     std::optional<std::int64_t> body;
     std::optional<std::string> times;
     if (!record.steps.empty()) {
@@ -702,7 +702,7 @@ class Sqlite final : public History {
       Key key{finding.item, finding.resource};
       open[key].push_back({std::move(finding), false});
     }
-    if (record.steps.empty()) return out;
+    if (record.steps.empty() || is_verb(run_id, Verb::undo)) return out;  // undo looks at no declared resource
 
     const Looks before = take_shape(host, record);
     for (const Step& step : record.steps) {
@@ -855,9 +855,9 @@ class Sqlite final : public History {
     Query row = ask("SELECT gone FROM resource WHERE host = ? AND item = ? AND name = ?", host, key.first, key.second);
     return row.next() && row.number(0) != 0;
   }
-  bool is_apply(std::int64_t run_id) const {
+  bool is_verb(std::int64_t run_id, Verb verb) const {
     Query row = ask("SELECT verb FROM run WHERE id = ?", run_id);
-    return row.next() && row.text(0) == converge::name_of(Verb::apply);
+    return row.next() && row.text(0) == converge::name_of(verb);
   }
 
   Run run_of(std::int64_t id) const {

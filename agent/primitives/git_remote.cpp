@@ -30,6 +30,18 @@ std::string complaint(const CommandOutput& output) {
   return printable(line);
 }
 
+/// The file that `git config --list --show-origin` names for the first of the repository's own settings.
+std::optional<AbsPath> file_of(const std::vector<GitConfigEntry>& entries, const GitRemote& p, const SystemView& view) {
+  const auto own = std::find_if(entries.begin(), entries.end(), [](const auto& e) { return e.scope == "local"; });
+  if (own == entries.end() || !own->origin.starts_with("file:")) return std::nullopt;
+  const std::string name = own->origin.substr(5);
+  auto path = AbsPath::parse(name.starts_with('/') ? name : p.repository.str() + "/" + name);
+  if (!path) return std::nullopt;
+  const auto there = view.look({*path, p.user});
+  if (!there || !std::holds_alternative<RegularFile>(*there)) return std::nullopt;
+  return std::move(*path);
+}
+
 std::optional<Error> objection(const GitRemote& p, const GitRemote::State& state) {
   const std::string where = p.repository.str();
   if (!state.repository_exists) {
@@ -98,6 +110,7 @@ Result<GitRemote::State> inspect(const GitRemote& p, const SystemView& view) {
     if (variable == "pushurl") state.push_urls.push_back(entry.value);
     state.named = state.named || entry.scope == "local";
   }
+  state.config = file_of(*entries, p, view);
   state.fetch = rewrite_for_fetch(*entries, p.url);
   state.push = rewrite_for_push(*entries, p.url);
   return state;
@@ -105,9 +118,9 @@ Result<GitRemote::State> inspect(const GitRemote& p, const SystemView& view) {
 
 Checks compare(const GitRemote& p, const GitRemote::State& state) {
   const auto& [user, repository, remote, url] = p;
-  const auto& [repository_exists, problem, urls, push_urls, named, fetch, push] = state;
+  const auto& [repository_exists, problem, urls, push_urls, named, config, fetch, push] = state;
   (void)user, (void)remote;  // which remote was looked at, and as whom
-  (void)named;
+  (void)named, (void)config;
   if (!repository_exists) {
     Check check = check_that("repository", false, repository.str(), "no git repository");
     check.detail = problem;
@@ -136,7 +149,9 @@ Status apply(const GitRemote& p, const GitRemote::State& state, System& system) 
   if (state.urls.empty() && !state.named) arguments = {"remote", "add", p.remote, p.url};
   // A remote that has settings and no url is none for `git remote`, neither to add nor to change.
   if (state.urls.empty() && state.named) arguments = {"config", "remote." + p.remote + ".url", p.url};
-  auto done = system.run(git(p.user, p.repository, std::move(arguments)));
+  Command command = git(p.user, p.repository, std::move(arguments));
+  if (state.config) command.touches = {*state.config};
+  auto done = system.run(command);
   if (!done) return install_git(std::move(done).error());
   if (done->exit_code != 0)
     return Error{Errc::command_failed, fmt::format("git in '{}': {}", p.repository.str(), complaint(*done)), {}, {}};

@@ -17,6 +17,7 @@ struct GitRemote {
     std::string problem;                       // git's own words if it does not take the path for a repository
     std::vector<std::string> urls, push_urls;  // as configured
     bool named = false;                        // the remote has some setting in this repository
+    std::optional<AbsPath> config;             // the file of the repository's own settings
     Rewritten fetch, push;                     // where the *declared* url leads under this configuration
   };
   static constexpr bool live_only = true;

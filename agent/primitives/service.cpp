@@ -65,7 +65,7 @@ Result<Service::State> from_openrc(const Service& p, const SystemView& view) {
   const AbsPath runlevels("/etc/runlevels");
   const auto levels = view.list(runlevels);
   if (!levels) return levels.error();
-  std::vector<std::string> in;
+  std::vector<std::string>& in = state.runlevels;
   if (*levels) {
     for (const auto& level : **levels) {
       const auto link = view.look(runlevels.child(level).child(state.name));
@@ -80,8 +80,9 @@ Result<Service::State> from_openrc(const Service& p, const SystemView& view) {
   return state;
 }
 
-Status run(const Service& p, std::vector<std::string> argv, System& system) {
-  const Command command{.argv = std::move(argv), .deadline = std::chrono::minutes(5)};
+Status run(const Service& p, std::vector<std::string> argv, System& system,
+           std::optional<std::vector<AbsPath>> touches = std::nullopt) {
+  const Command command{.argv = std::move(argv), .deadline = std::chrono::minutes(5), .touches = std::move(touches)};
   const auto out = system.run(command);
   if (!out) return out.error();
   if (out->exit_code == 0) return ok();
@@ -181,8 +182,13 @@ Status apply(const Service& p, const Service::State& state, System& system) {
   const auto mend_enabled = [&]() -> Status {
     if (!p.enabled || !state.enabled || *state.enabled == *p.enabled) return ok();
     if (systemd) return run(p, {"systemctl", *p.enabled ? "enable" : "disable", unit_of(p)}, system);
-    if (*p.enabled) return run(p, {"rc-update", "add", state.name, p.early ? "boot" : "default"}, system);
-    return run(p, {"rc-update", "--all", "del", state.name}, system);
+    const AbsPath runlevels("/etc/runlevels");
+    const std::string level = p.early ? "boot" : "default";
+    if (*p.enabled)
+      return run(p, {"rc-update", "add", state.name, level}, system, {{runlevels.child(level).child(state.name)}});
+    std::vector<AbsPath> links;
+    for (const std::string& each : state.runlevels) links.push_back(runlevels.child(each).child(state.name));
+    return run(p, {"rc-update", "--all", "del", state.name}, system, std::move(links));
   };
   const auto mend_running = [&]() -> Status {
     if (!p.running || !state.running || *state.running == *p.running) return ok();

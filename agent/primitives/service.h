@@ -19,6 +19,7 @@ struct Service {
     bool exists = false;
     std::optional<bool> running, enabled;   // nullopt: the manager's answer says neither
     std::string active_text, enabled_text;  // its own words: "failed", "static", "masked"
+    std::vector<std::string> runlevels;     // of OpenRC, that start it
   };
   static constexpr bool live_only = true;
 };

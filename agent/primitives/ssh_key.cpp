@@ -108,8 +108,9 @@ std::optional<Error> objection(const SshKey& p, const SshKey::State& state) {
   return std::nullopt;
 }
 
-Status run_keygen(const SshKey& p, System& system, std::vector<std::string> options, CommandOutput& out) {
-  Command command{.argv = {"ssh-keygen"}, .as = p.user};
+Status run_keygen(const SshKey& p, System& system, std::vector<std::string> options, std::vector<AbsPath> touches,
+                  CommandOutput& out) {
+  Command command{.argv = {"ssh-keygen"}, .as = p.user, .touches = std::move(touches)};
   command.argv.insert(command.argv.end(), std::make_move_iterator(options.begin()),
                       std::make_move_iterator(options.end()));
   auto done = system.run(command);
@@ -147,13 +148,14 @@ Status make_pair(const SshKey& p, System& system) {
   const AbsPath directory = workshop(p);
   if (auto made = system.make_directory({directory, p.user}, directory_mode, owner_of(p)); !made) return made;
   CommandOutput out;
-  if (auto done = run_keygen(p, system,
-                             {"-q", "-t", p.type, "-N", "", "-C", p.comment, "-f", directory.child("key").str()}, out);
+  const AbsPath key = directory.child("key"), public_key = directory.child("key.pub");
+  if (auto done = run_keygen(p, system, {"-q", "-t", p.type, "-N", "", "-C", p.comment, "-f", key.str()},
+                             {key, public_key}, out);
       !done)
     return done;
-  auto secret = system.read({directory.child("key"), p.user}, key_limit);
+  auto secret = system.read({key, p.user}, key_limit);
   if (!secret) return std::move(secret).error();
-  auto shown = system.read({directory.child("key.pub"), p.user}, key_limit);
+  auto shown = system.read({public_key, p.user}, key_limit);
   if (!shown) return std::move(shown).error();
   const SshKey::State made{.private_key = std::move(*secret), .public_key = std::move(*shown)};
   if (const Verdicts verdicts = judge(p, made); !verdicts.key.empty() || !verdicts.public_key.empty())
@@ -167,7 +169,7 @@ Status make_pair(const SshKey& p, System& system) {
 
 Status derive_public(const SshKey& p, System& system) {
   CommandOutput out;
-  if (auto done = run_keygen(p, system, {"-y", "-P", "", "-f", p.path.str()}, out); !done) return done;
+  if (auto done = run_keygen(p, system, {"-y", "-P", "", "-f", p.path.str()}, {}, out); !done) return done;
   const auto key = parse_public_key(out.out);
   if (!key) return Error{Errc::unparsable, "ssh-keygen -y answered something that is not a public key", {}, {}};
   return put(p, system, public_place(p), key->text() + "\n", public_mode);

@@ -25,6 +25,7 @@
 #include "system/lock.h"
 #include "system/posix_system.h"
 #include "system/process.h"
+#include "undo/store.h"
 
 namespace converge::remote {
 namespace {
@@ -152,6 +153,8 @@ std::optional<Asked> listen(AgentChannel& channel, Sources& sources) {
 FromAgent run(System& system, Facts& facts, std::vector<spec::Item> items, const RunOrder& order, AgentChannel& channel,
               Telling& telling, std::optional<RunLock>& lock) {
   const bool writes = order.verb == Verb::apply;
+  if (order.verb == Verb::undo)
+    return because(Error{Errc::unsupported, "a run is undone on its own host", {}, "run `converge undo` there"});
   if (writes && !facts.privileged)
     return because(Error{Errc::permission,
                          "this needs root's rights, and nothing has been changed",
@@ -171,8 +174,14 @@ FromAgent run(System& system, Facts& facts, std::vector<spec::Item> items, const
   const bool wrong = std::any_of(mistakes.begin(), mistakes.end(),
                                  [](const Diagnostic& one) { return one.severity == Severity::error; });
   if (wrong) return because(mistakes);
+  undo::JournalingSystem journaling(system);
+  undo::JournalFile journal(undo::host_directory, order.run);
+  if (writes) journaling.keep_in(journal, {order.run, facts.hostname, "/", order.by, system.now()});
   const RunOptions options{order.diff, [&] { return channel.stop_requested(); }};
-  return End{converge::run(order.verb, work, system, telling, options)};
+  const Tally tally = converge::run(order.verb, work, journaling, telling, options);
+  if (auto kept = journaling.problem() ? Status(*journaling.problem()) : journal.finish(system.now()); !kept)
+    fmt::print(stderr, "converge: this run cannot be undone: {}\n", kept.error().text());
+  return End{tally};
 }
 
 void remove_old_agents(const fs::path& directory, const std::string& keep) {

@@ -87,11 +87,12 @@ class TextReporter final : public Reporter {
               (n == 0 || outcome == Outcome::in_sync || outcome == Outcome::skipped ? text : coloured(outcome, text));
     };
     count(Outcome::in_sync, true);
-    if (info_.verb == Verb::apply)
+    const bool acts = info_.verb == Verb::apply || info_.verb == Verb::undo;
+    if (acts)
       count(Outcome::changed, true);
     else
       count(Outcome::out_of_sync, true);
-    if (info_.verb == Verb::apply) count(Outcome::out_of_sync, false);
+    if (acts) count(Outcome::out_of_sync, false);
     count(Outcome::skipped, false);
     count(Outcome::blocked, false);
     count(Outcome::unknown, false);
@@ -146,6 +147,7 @@ class TextReporter final : public Reporter {
 
   std::string word(Outcome outcome) const {
     if (outcome == Outcome::out_of_sync && info_.verb == Verb::plan) return "would change";
+    if (outcome == Outcome::changed && info_.verb == Verb::undo) return "put back";
     return std::string(name_of(outcome));
   }
 

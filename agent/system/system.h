@@ -106,6 +106,8 @@ struct Command {
   Bytes keep = Bytes{320U << 10U};                  // of each output stream, the last 64 KiB of it being its tail
   /// Of a query: its answer rests on nothing that anybody but root may change.
   bool rests_on_root_alone = false;
+  /// The paths that running it makes, changes or removes, reached as `as`: all it does to the host. nullopt: who knows.
+  std::optional<std::vector<AbsPath>> touches = std::nullopt;
   bool operator==(const Command&) const = default;
   std::string text() const;  // argv for people, quoted where needed
 };

@@ -3,16 +3,16 @@
 #include <functional>
 #include <string>
 
-#include "system/system.h"
+#include "system/forwarding.h"
 
 namespace converge {
 
 /// Passes everything on to another System, which must outlive it, and says one line per look and per change: "look
 /// /etc/fstab: file, 12 us". Lines hold paths, programs and sizes, never content, input or output.
-class TracingSystem final : public System {
+class TracingSystem final : public ForwardingSystem {
  public:
   using Say = std::function<void(std::string)>;
-  TracingSystem(System& inner, Say say) : inner_(inner), say_(std::move(say)) {}
+  TracingSystem(System& inner, Say say) : ForwardingSystem(inner), say_(std::move(say)) {}
 
   Result<PathState> look(const Place& place) const override;
   Result<Seen> read(const Place& place, Bytes limit) const override;
@@ -31,13 +31,7 @@ class TracingSystem final : public System {
   Result<Reached> dial(const DialRequest& request) const override;
   Result<DnsAnswer> ask_dns(const DnsRequest& request) const override;
   Result<HttpAnswer> http(const HttpRequest& request) const override;
-  void together(const std::vector<std::function<void()>>& jobs) const override { inner_.together(jobs); }
-  void pause(std::chrono::milliseconds time) const override { inner_.pause(time); }
-  Timestamp now() const override { return inner_.now(); }
-  std::uint64_t page_size() const override { return inner_.page_size(); }
-  bool is_live() const override { return inner_.is_live(); }
   void expect(const std::vector<Command>& queries, const std::vector<std::string>& units) const override;
-  bool answered(const Command& query) const override { return inner_.answered(query); }
 
   Status write_file(const Place& place, std::string_view content, const WriteOptions& options) override;
   Status make_directory(const Place& place, Mode mode, Owner owner) override;
@@ -54,7 +48,6 @@ class TracingSystem final : public System {
   Status swap_off(const AbsPath& path, std::chrono::milliseconds deadline) override;
 
  private:
-  System& inner_;
   Say say_;
 };
 

@@ -6,6 +6,8 @@
 #include "engine/engine.h"
 #include "spec/yaml.h"
 #include "tests/support/fake_commands.h"
+#include "undo/journaling.h"
+#include "undo/undo.h"
 
 namespace converge {
 namespace {
@@ -162,6 +164,162 @@ TEST_P(Law, WhatItMadeIsMissedWhenItIsGone) {
     Recorder proof;
     verify(work, broken, proof, {});
     EXPECT_FALSE(proof.all_good()) << path << " is gone and nobody missed it\n" << proof.text();
+  }
+}
+
+struct InMemory : undo::Sink {
+  std::string pieces;
+  Status add(std::string_view piece) override {
+    pieces += piece;
+    return ok();
+  }
+};
+
+/// What undo has to put back: every path, and what the service manager says of the units there were.
+std::map<std::string, std::string> world(const FakeSystem& host, const std::map<std::string, std::string>* units_of) {
+  auto out = host.snapshot();
+  for (const auto& [name, properties] : host.units) {
+    if (units_of != nullptr && !units_of->contains("unit " + name)) continue;
+    std::string& text = out["unit " + name];
+    for (const auto& [key, value] : properties)
+      if (key != "ActiveEnterTimestamp" && key != "SubState") text += key + "=" + value + "\n";
+  }
+  return out;
+}
+
+/// A host, what it was, and the journal of the run that changes it.
+struct Journaled {
+  FakeSystem host = fake_debian();
+  std::map<std::string, std::string> before = world(host, nullptr);
+  InMemory kept;
+  Recorder steps;
+  bool died = false;
+
+  void converge(const std::vector<Work>& work) {
+    undo::JournalingSystem journaling(host);
+    journaling.keep_in(kept, {.uid = "0123456789abcdef", .host = "CoulombCore", .root = "/"});
+    try {
+      apply(work, journaling, steps, {});
+    } catch (const ProcessDied&) {
+      died = true;
+    }
+    EXPECT_FALSE(journaling.problem());
+    host.clear_faults();
+    host.tick();
+  }
+  undo::Journal journal() const {
+    auto read = undo::read_journal(kept.pieces);
+    EXPECT_EQ(read ? read->whole : 0, kept.pieces.size());
+    return read ? *std::move(read) : undo::Journal{};
+  }
+  undo::Undone put_back(Recorder& said) { return undo::undo(journal(), {}, host, said); }
+  /// As the report asks the operator to.
+  void restart_what_goes_on(const std::vector<std::string>& left) {
+    for (const std::string& what : left) {
+      const auto end = what.find(" was told to restart");
+      if (end == std::string::npos) continue;
+      EXPECT_TRUE(host.run({.argv = {"systemctl", "restart", what.substr(0, end)}}));
+    }
+  }
+  void expect_as_before() const {
+    const auto now = world(host, &before);
+    for (const auto& [name, what] : before) EXPECT_EQ(now.contains(name) ? now.at(name) : "nothing", what) << name;
+    for (const auto& [name, what] : now) EXPECT_TRUE(before.contains(name)) << name << " is left: " << what;
+  }
+};
+
+bool knows_all(const undo::Undone& undone) {
+  return std::none_of(undone.left.begin(), undone.left.end(),
+                      [](const std::string& what) { return what.find("nobody knows") != std::string::npos; });
+}
+
+TEST_P(Law, UndoPutsEveryByteBack) {
+  const auto work = work_on(fake_debian());
+  Journaled run;
+  run.converge(work);
+  ASSERT_TRUE(run.steps.all_good()) << run.steps.text();
+  Recorder said;
+  const undo::Undone undone = run.put_back(said);
+  EXPECT_TRUE(said.all_good()) << said.text();
+  if (!knows_all(undone)) return;
+  EXPECT_GT(undone.tally.of(Outcome::changed), 0U);
+  run.restart_what_goes_on(undone.left);
+  run.expect_as_before();
+  Recorder again;
+  run.host.forget_mutations();
+  EXPECT_EQ(run.put_back(again).tally.of(Outcome::changed), 0U) << again.text();
+}
+
+TEST_P(Law, ARunThatChangesNothingKeepsNothing) {
+  const auto work = work_on(fake_debian());
+  if (!verifiable(work)) return;
+  Journaled run;
+  run.converge(work);
+  run.kept.pieces.clear();
+  run.converge(work);
+  EXPECT_EQ(run.kept.pieces, "");
+}
+
+TEST_P(Law, ARunThatDiedIsUndoneAsFarAsItGot) {
+  const auto work = work_on(fake_debian());
+  for (int n = 1;; ++n) {
+    ASSERT_LT(n, 200);
+    Journaled run;
+    run.host.die_at_mutation(n);
+    run.converge(work);
+    if (run.kept.pieces.empty()) continue;
+    Recorder said;
+    const undo::Undone undone = run.put_back(said);
+    ASSERT_TRUE(said.all_good()) << "dead at " << n << "\n" << said.text();
+    if (!knows_all(undone)) return;
+    run.restart_what_goes_on(undone.left);
+    run.expect_as_before();
+    if (!run.died) return;
+  }
+}
+
+TEST_P(Law, AnUndoThatDiedIsCompletedByTheNext) {
+  const auto work = work_on(fake_debian());
+  for (int n = 1;; ++n) {
+    ASSERT_LT(n, 200);
+    Journaled run;
+    run.converge(work);
+    run.host.die_at_mutation(n);
+    Recorder broken, said;
+    bool died = false;
+    try {
+      run.put_back(broken);
+    } catch (const ProcessDied&) {
+      died = true;
+    }
+    run.host.clear_faults();
+    const undo::Undone undone = run.put_back(said);
+    ASSERT_TRUE(said.all_good()) << "dead at " << n << "\n" << said.text();
+    if (!knows_all(undone)) return;
+    run.restart_what_goes_on(undone.left);
+    run.expect_as_before();
+    if (!died) return;
+  }
+}
+
+TEST_P(Law, UndoTouchesNothingWhenSomebodyElseHasBeenThere) {
+  const auto work = work_on(fake_debian());
+  Journaled run;
+  run.converge(work);
+  for (const undo::Subject& subject : run.journal().subjects) {
+    if (subject.about != undo::Record::About::path || subject.made.empty()) continue;
+    if (subject.made.back().kind != undo::State::Kind::file) continue;
+    Journaled edited = run;
+    const auto file = std::get<RegularFile>(edited.host.state(subject.name));
+    edited.host.put_file(subject.name, edited.host.content(subject.name) + "# mine\n", file.mode, *file.owner);
+    const auto before = edited.host.snapshot();
+    edited.host.forget_mutations();
+    Recorder said;
+    const undo::Undone undone = edited.put_back(said);
+    EXPECT_EQ(undone.tally.of(Outcome::failed), 1U) << said.text();
+    EXPECT_NE(said.text().find("'" + subject.name + "' was changed since"), std::string::npos) << said.text();
+    EXPECT_TRUE(edited.host.mutations().empty()) << testing::PrintToString(edited.host.mutations());
+    EXPECT_EQ(edited.host.snapshot(), before);
   }
 }
 

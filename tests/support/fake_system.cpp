@@ -573,7 +573,7 @@ void FakeSystem::show_swaps() {
   std::string meminfo = content("/proc/meminfo");
   const auto begin = meminfo.find("SwapTotal:");
   if (begin == std::string::npos) return;
-  meminfo.replace(begin, meminfo.find('\n', begin) - begin, fmt::format("SwapTotal:     {:>8} kB", total));
+  meminfo.replace(begin, meminfo.find('\n', begin) - begin, fmt::format("SwapTotal:      {:>8} kB", total));
   put_file("/proc/meminfo", meminfo, Mode{0444});
 }
 
