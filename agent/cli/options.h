@@ -35,7 +35,7 @@ struct Options {
   std::string format_options;        // of those, "perfdata,verbose"
   std::string serve;                 // verify: "ADDRESS:PORT"; empty: once
   std::string endpoint = "/healthz", cache = "5s";
-  std::string tls_certificate, tls_key, tls_client_ca;  // of --serve; no certificate: plain HTTP
+  std::string tls_certificate, tls_key, tls_client_ca;  // of --serve and serve; no certificate: plain HTTP
   std::vector<std::string> add;                         // verify: TYPE NAME...
   std::vector<std::string> auto_add;                    // verify: NAME...
   std::vector<std::string> exclude_attributes;
@@ -60,7 +60,6 @@ struct Options {
   std::string since = "30d";                            // report
   std::string stale = "2d";                             // report, serve: what was not looked at for longer is marked
   std::string token_file;                               // serve
-  std::string tls_certificate, tls_key, tls_client_ca;  // serve; no certificate: plain HTTP
   std::string out;                                      // plan: a file that keeps it
   std::vector<std::string> arguments;  // the whole command line after the program, for running it again as root
 };

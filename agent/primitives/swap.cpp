@@ -794,4 +794,12 @@ Status apply(const Swap& p, const Swap::State& state, System& system) {
   return tidy(p, state, system);
 }
 
+Status may_swap_off(Bytes used, const SystemView& view) {
+  if (used.count == 0) return ok();
+  const auto memory = memory_of(view);
+  if (!memory) return memory.error();
+  if (auto status = guard_memory(used, Bytes{}, *memory); !status) return status;
+  return guard_cgroups(view);
+}
+
 }  // namespace converge

@@ -58,4 +58,8 @@ Result<Swap::State> inspect(const Swap& p, const SystemView& view);
 Checks compare(const Swap& p, const Swap::State& state);
 Status apply(const Swap& p, const Swap::State& state, System& system);
 Status preflight(const Swap& p, const Swap::State& state, const SystemView& view);
+
+/// May an area of which `used` bytes are in use be turned off, with nothing but memory to take them? Errc::refused says
+/// why not.
+Status may_swap_off(Bytes used, const SystemView& view);
 }  // namespace converge

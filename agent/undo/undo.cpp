@@ -152,6 +152,8 @@ class Examination {
       job.goal.text = job.now.text;
     if (std::all_of(made.begin(), made.end(), [&](const State& each) { return each.on == before.on; }))
       job.goal.on = job.now.on;
+    // A unit that is gone is as good as disabled: its file was put back first by an undo that was cut off.
+    if (job.now.text.empty() && !job.now.on && !job.goal.on && job.goal.text == "disabled") job.goal.text.clear();
   }
 
   bool the_run_made(const Job& job) const {
