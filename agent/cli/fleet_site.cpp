@@ -425,8 +425,7 @@ Response answer(const FleetSite& site, const Request& request) {
   };
   if (!has("Content-Security-Policy"))
     out.headers.emplace_back("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
-  for (const auto& [name, value] : {std::pair{"X-Content-Type-Options", "nosniff"},
-                                    {"Referrer-Policy", "no-referrer"},
+  for (const auto& [name, value] : {std::pair{"Referrer-Policy", "no-referrer"},
                                     {"X-Frame-Options", "DENY"},
                                     {"Cross-Origin-Resource-Policy", "same-origin"},
                                     {"Cross-Origin-Opener-Policy", "same-origin"},

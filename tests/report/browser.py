@@ -109,7 +109,8 @@ class Browser:
         self.problems.clear()
         self.requests.clear()
         self.events.clear()
-        self.call("Page.navigate", url=url)
+        if "loaderId" not in self.call("Page.navigate", url=url):
+            return  # another part of the same document
         while "Page.loadEventFired" not in self.events:
             self.note(self.receive(120))
 
@@ -122,9 +123,16 @@ class Browser:
         return answer["result"].get("value")
 
     def until(self, script, seconds=60):
-        """Waits for the page to make an expression true, a frame at a time."""
-        self.run("new Promise((done, fail) => { const end = performance.now() + %d; (function look() { if (%s) done(true); "
-                 "else if (performance.now() > end) fail(new Error('never so')); else setTimeout(look, 20); })() })" % (seconds * 1000, script))
+        """Waits for an expression to become true, also across pages."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                if self.run(script):
+                    return
+            except Failure:
+                pass  # it went to another page meanwhile
+            select.select([self.come], [], [], 0.05)
+        raise Failure("never so: " + script)
 
     def key(self, name, text="", ctrl=False):
         codes = {"Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Home": 36, "End": 35,

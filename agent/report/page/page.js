@@ -652,9 +652,15 @@
     drawOverview();
     drawGrid();
     drawLegend();
-    const panel = byId('panel');
-    if (first && view.run) openRun(view.run);
-    else if (view.host && (first || !panel.contains(document.activeElement) || document.activeElement === panel) && (first || !panel.hidden)) openHost(view.host, view.item);
+    if (first) openAsAddressed();
+    else if (view.host && !isInUse(byId('panel'))) openHost(view.host, view.item);
+  }
+  /// What the reader is in the midst of is not drawn anew under his hands.
+  const isInUse = (panel) => panel.contains(document.activeElement) && document.activeElement !== panel;
+  function openAsAddressed() {
+    if (view.run) openRun(view.run);
+    else if (view.host) openHost(view.host, view.item);
+    else if (!byId('panel').hidden) closePanel();
   }
   function setDensity(compact) {
     document.body.classList.toggle('compact', compact);
@@ -705,7 +711,12 @@
       }
       return undefined;
     });
-    addEventListener('hashchange', () => { readAddress(); if (fleet) show(fleet); });
+    addEventListener('hashchange', () => {
+      readAddress();
+      if (!fleet) return;
+      show(fleet);
+      openAsAddressed();
+    });
   }
 
   let theme = null;
