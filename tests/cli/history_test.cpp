@@ -118,6 +118,16 @@ TEST_F(RememberedSession, AHistoryThatCannotBeWrittenIsAWarning) {
   EXPECT_EQ(place_.read("h.db"), std::string(5000, 'x'));
 }
 
+TEST_F(RememberedSession, AFullDiskCostsTheHistoryAndNothingElse) {
+  // No file may be longer than 8 KiB: the history needs more.
+  const Ran ran = place_.run("-l node1 --root tree --history h.db", "trap '' XFSZ; ulimit -f 16;");
+  EXPECT_EQ(ran.exit, 0) << ran.out << ran.err;
+  EXPECT_EQ(place_.read("tree/etc/motd"), "hello\n");
+  EXPECT_TRUE(has(ran.err, "warning: this run is not in the history")) << ran.err;
+  EXPECT_EQ(run("").exit, 0) << "what was begun is no obstacle later";
+  EXPECT_EQ(history().exit, 0);
+}
+
 TEST_F(RememberedSession, WithoutAHistoryDriftHasNoDates) {
   const Ran ran = place_.on_tree("drift");
   EXPECT_EQ(ran.exit, 2);
