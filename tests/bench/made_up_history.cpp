@@ -156,6 +156,7 @@ Status MadeUpFleet::run(const std::function<void(double)>& recorded) {
                           .pid = 1};
   auto id = history_.begin(start, [](const std::string&, std::int64_t) { return true; });
   if (!id) return std::move(id).error();
+  const double busy = std::lognormal_distribution(0.8, 0.3)(random_);  // seconds beside the slowest host's
   Timestamp ended = began;
   bool differs = false;
   for (Host& host : hosts_) {
@@ -172,7 +173,7 @@ Status MadeUpFleet::run(const std::function<void(double)>& recorded) {
       record.took = std::chrono::microseconds(
           static_cast<std::int64_t>(std::lognormal_distribution(11.5, 0.25)(random_) * host.slowness));
     }
-    record.ended = Timestamp{began.micros + 2'000'000 + record.took.count()};
+    record.ended = Timestamp{began.micros + static_cast<std::int64_t>(busy * 1e6) + record.took.count()};
     ended = std::max(ended, record.ended);
     const auto before = std::chrono::steady_clock::now();
     auto done = history_.record(*id, record);
