@@ -1,7 +1,7 @@
 #include "system/identity.h"
 
 #include <fmt/format.h>
-#include <grp.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +12,18 @@
 #include "system/os.h"
 
 namespace converge {
+namespace {
+
+// To the kernel rights are a thread's own; glibc's functions of these names change them in every thread, and what else
+// goes on meanwhile (the history is opened) would be done with a user's.
+constexpr unsigned as_it_is = ~0U;
+bool set_user(uid_t uid) { return ::syscall(SYS_setresuid, as_it_is, uid, as_it_is) == 0; }
+bool set_group(gid_t gid) { return ::syscall(SYS_setresgid, as_it_is, gid, as_it_is) == 0; }
+bool set_groups(const std::vector<gid_t>& groups) {
+  return ::syscall(SYS_setgroups, groups.size(), groups.data()) == 0;
+}
+
+}  // namespace
 
 AsUser::AsUser(AsUser&& other) noexcept
     : active_(std::exchange(other.active_, false)),
@@ -29,7 +41,7 @@ Result<AsUser> AsUser::enter(const Person& who, const std::vector<gid_t>& groups
   if (::getgroups(count, before.groups_.data()) < 0) return os_error(errno, "read our own groups");
 
   before.active_ = true;  // from here on the destructor puts everything back
-  if (::setgroups(groups.size(), groups.data()) != 0 || ::setegid(who.gid) != 0 || ::seteuid(who.uid) != 0) {
+  if (!set_groups(groups) || !set_group(who.gid) || !set_user(who.uid)) {
     return os_error(errno, fmt::format("take on the rights of user '{}'", who.name));
   }
   return before;
@@ -37,8 +49,7 @@ Result<AsUser> AsUser::enter(const Person& who, const std::vector<gid_t>& groups
 
 AsUser::~AsUser() {
   if (!active_) return;
-  const bool restored =
-      ::seteuid(uid_) == 0 && ::setegid(gid_) == 0 && ::setgroups(groups_.size(), groups_.data()) == 0;
+  const bool restored = set_user(uid_) && set_group(gid_) && set_groups(groups_);
   if (!restored || ::geteuid() != uid_ || ::getegid() != gid_) std::abort();
 }
 

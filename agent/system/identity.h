@@ -10,9 +10,9 @@
 
 namespace converge {
 
-/// While it lives, files are reached with the effective uid, gid and groups of a user. The process is single threaded
-/// as far as identity goes. Restores on destruction and aborts if the kernel refuses: going on with the wrong identity
-/// is the one thing it must not do.
+/// While it lives, files are reached with the effective uid, gid and groups of a user: by the thread that entered, and
+/// no other; that one must destroy it. Restores on destruction and aborts if the kernel refuses: going on with the
+/// wrong identity is the one thing it must not do.
 class AsUser {
  public:
   AsUser() = default;

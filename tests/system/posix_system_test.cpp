@@ -13,7 +13,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 
+#include "system/identity.h"
 #include "system/resolve.h"
 #include "system/tracing.h"
 
@@ -46,6 +48,24 @@ TEST(OpenSystem, SaysWhichRootIsMissing) {
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, Errc::not_found);
   EXPECT_NE(none.error().message.find("'/no/such/tree'"), std::string::npos);
+}
+
+TEST(AsUser, HasTheRightsOfAUserInItsOwnThreadAlone) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can take on a user's rights";
+  std::promise<void> entered;
+  auto other = std::async(std::launch::async, [&] {
+    entered.get_future().wait();
+    return ::geteuid();
+  });
+  {
+    const auto user = AsUser::enter({"nobody", 65534, 65534, AbsPath("/")}, {65534});
+    ASSERT_TRUE(user);
+    EXPECT_EQ(::geteuid(), 65534U);
+    EXPECT_EQ(::getegid(), 65534U);
+    entered.set_value();
+    EXPECT_EQ(other.get(), 0U);
+  }
+  EXPECT_EQ(::geteuid(), 0U);
 }
 
 TEST(LiveSystem, FilesOfProcSayZeroAndAreReadToTheirEnd) {
