@@ -59,14 +59,19 @@ std::vector<AbsPath> files_of(const Finding& finding) {
   return out;
 }
 
+bool Witnesses::was_within(Timestamp file_time) const {
+  // A file's time is that of the kernel's last tick: up to so many microseconds before the clock's.
+  constexpr std::int64_t tick = 10'000;
+  return file_time.micros > after_.micros - tick && file_time <= until_;
+}
+
 std::vector<Suspect> Witnesses::of(const Finding& finding) {
   std::vector<Suspect> out;
   const std::vector<AbsPath> files = files_of(finding);
-  const auto within = [&](Timestamp when) { return when > after_ && when <= until_; };
   for (const AbsPath& file : files) {
     const auto state = view_.look(file);
     const auto* regular = state ? std::get_if<RegularFile>(&*state) : nullptr;
-    if (regular != nullptr && within(regular->modified))
+    if (regular != nullptr && was_within(regular->modified))
       out.push_back({"edit", fmt::format("{} was written at {}", file.str(), regular->modified.text())});
   }
   std::size_t others = 0;
@@ -103,14 +108,13 @@ std::vector<Suspect> Witnesses::of(const Finding& finding) {
 const std::vector<Witnesses::Package>& Witnesses::packages() {
   if (packages_) return *packages_;
   packages_.emplace();
-  const auto within = [&](Timestamp when) { return when > after_ && when <= until_; };
   const AbsPath dpkg("/var/lib/dpkg/info");
   if (const auto names = view_.list(dpkg); names && *names) {
     for (const std::string& name : **names) {
       if (!name.ends_with(".list") || packages_->size() >= most_packages) continue;
       const auto state = view_.look(dpkg.child(name));
       const auto* list = state ? std::get_if<RegularFile>(&*state) : nullptr;
-      if (list == nullptr || !within(list->modified)) continue;
+      if (list == nullptr || !was_within(list->modified)) continue;
       Package package{name.substr(0, name.size() - 5), list->modified, {}};
       if (const auto seen = view_.read(dpkg.child(name), list_limit))
         for (const std::string_view line : split_lines(seen->content)) package.files.emplace(without_ending(line));
@@ -120,7 +124,7 @@ const std::vector<Witnesses::Package>& Witnesses::packages() {
   for (const char* database : {"/lib/apk/db/installed", "/var/lib/rpm/rpmdb.sqlite"}) {
     const auto state = view_.look(AbsPath(database));
     const auto* file = state ? std::get_if<RegularFile>(&*state) : nullptr;
-    if (file != nullptr && within(file->modified)) packages_->push_back({database, file->modified, {}});
+    if (file != nullptr && was_within(file->modified)) packages_->push_back({database, file->modified, {}});
   }
   return *packages_;
 }

@@ -31,6 +31,7 @@ class Witnesses {
     Timestamp when;
     std::string who, command;
   };
+  bool was_within(Timestamp file_time) const;
   const std::vector<Package>& packages();
   const std::vector<Call>& calls();
 
