@@ -4,6 +4,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -39,7 +40,8 @@ class Browser:
                    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "--user-data-dir=" + self.profile, "--hide-scrollbars",
                    f"--window-size={width},{height}", "about:blank"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                        preexec_fn=wire, pass_fds=(3, 4))
+                                        preexec_fn=wire, pass_fds=(3, 4),
+                                        start_new_session=True)
         os.close(theirs_in[0])
         os.close(ours_out[1])
         self.to, self.come = theirs_in[1], ours_out[0]
@@ -57,8 +59,12 @@ class Browser:
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)  # its helpers, which would write on into the profile
+        except ProcessLookupError:
+            pass
+        self.process.wait()
         os.close(self.to)
         os.close(self.come)
         shutil.rmtree(self.profile, ignore_errors=True)
