@@ -107,7 +107,8 @@ class Run {
       if (acts_through_services(item)) settle_all();
       open_.push_back({.item = &item});
       begin(open_.back());
-      if (++begun == of_root) announce_proofs(true);
+      if (++begun == of_root) root_is_done_ = true;
+      announce_proofs_of_root();
       if (!way_.waits_overlap)
         finish();
       else if (reported_ == open_.size())
@@ -124,6 +125,7 @@ class Run {
     std::string blocked_by;
     ChainState state;
     std::optional<Act> begun;  // the resource before `next` has yet to settle
+    bool held = false;         // `next` asks the service manager, which is busy
     std::vector<Step> steps;   // not reported yet
     const std::vector<Declared>& resources() const { return item->rendered.chain; }
     bool ended() const { return next == resources().size(); }
@@ -153,6 +155,7 @@ class Run {
   /// Brings every open chain to its end. Proofs that are due are asked while what has been set going comes about:
   /// their chains have ended all acting, and answers gathered ahead are forgotten at any further change.
   void finish() {
+    free_manager();
     announce_proofs();
     settle_all();
     announce_proofs();
@@ -174,12 +177,36 @@ class Run {
 
   /// Waits for all that has been set going, and brings its chains as far as the others.
   void settle_all() {
+    free_manager();
     for (Chain& chain : open_) {
       while (chain.begun) {
         settle(chain);
         advance(chain, false);
+        free_manager();
       }
     }
+  }
+
+  static bool holds_manager(const Chain& chain) { return chain.begun && chain.begun->holds_manager; }
+  bool is_manager_held() const { return std::any_of(open_.begin(), open_.end(), holds_manager); }
+
+  /// Waits until the service manager answers, and brings the chains that wait for it as far as the others.
+  void free_manager() {
+    for (Chain& chain : open_) {
+      while (holds_manager(chain)) {
+        settle(chain);
+        advance(chain, false);
+      }
+    }
+    go_on_with_held();
+  }
+
+  void go_on_with_held() {
+    for (Chain& chain : open_) {
+      if (is_manager_held()) return;
+      if (std::exchange(chain.held, false)) advance(chain, false);
+    }
+    announce_proofs_of_root();
   }
 
   /// Announces what the proofs that are due will ask. While something has yet to settle, that is nothing that its own
@@ -211,6 +238,14 @@ class Run {
     announce(wants, view_);
   }
 
+  /// Once, as soon as nothing is left to do with root's rights but to prove.
+  void announce_proofs_of_root() {
+    if (!root_is_done_ || std::any_of(open_.begin(), open_.end(), [](const Chain& chain) { return chain.held; }))
+      return;
+    root_is_done_ = false;
+    announce_proofs(true);
+  }
+
   /// Announces all looks when the first comes that asks something. Where changes come before it more will follow, most
   /// likely, and each would end what is being asked.
   void ask_ahead(const Resource& next) {
@@ -226,6 +261,10 @@ class Run {
     while (!chain.ended()) {
       const Declared& declared = chain.resources()[chain.next];
       if (!prove && is_probe(declared.resource)) return;
+      if (is_manager_held() && asks_manager(declared.resource)) {
+        chain.held = true;
+        return;
+      }
       ++chain.next;
       if (options_.stop && options_.stop()) {
         tally_.interrupted = true;
@@ -263,12 +302,24 @@ class Run {
 
   /// Whatever waits makes what progress it can.
   void go_on() {
+    if (std::exchange(going_on_, true)) return;  // from a chain that is brought on here
     for (Chain& chain : open_) {
       if (!chain.begun) continue;
+      if (chain.begun->holds_manager && !chain.begun->holds_manager()) {
+        settle(chain);
+        advance(chain, false);
+        go_on_with_held();
+        continue;
+      }
       const auto start = Clock::now();
       chain.begun->go_on();
       chain.begun->step.took += since(start);
     }
+    going_on_ = false;
+  }
+
+  bool asks_manager(const Resource& resource) const {
+    return rests_on_services(resource) || !wants_of(resource, view_).units.empty();
   }
 
   void settle(Chain& chain) {
@@ -356,6 +407,8 @@ class Run {
   std::vector<Chain> open_;   // begun, in the order of the spec, up to the next finish()
   std::size_t reported_ = 0;  // of them, those of which all is told
   bool may_ask_ahead_ = way_.waits_overlap;
+  bool going_on_ = false;
+  bool root_is_done_ = false;  // what is left acts with users' rights, and the proofs of root were not announced yet
   Tally tally_;
   std::set<std::string> unsuccessful_;
   std::map<std::string, Outcome> outcomes_;  // of gates, by spec and id

@@ -206,6 +206,8 @@ Act converge(const Declared& declared, System& system, const LookOptions& option
             const auto before = std::make_shared<const typename P::State>(*std::move(state));
             const auto waiting = std::make_shared<typename P::Waiting>();
             act.go_on = [&p, &system, before, waiting] { go_on(p, *before, *waiting, system); };
+            if constexpr (requires { P::holds_manager; })
+              act.holds_manager = [&p, &system] { return !is_over(p, system); };
             act.settle = [&p, &system, before, waiting](Step& finished) {
               auto done = settle(p, *before, *waiting, system);
               if (!done) return fail(finished, std::move(done).error(), "converging");

@@ -37,6 +37,7 @@ struct Act {
   Step step;
   std::function<void(Step&)> settle;
   std::function<void()> go_on = {};
+  std::function<bool()> holds_manager = {};  // if set: whether the service manager is still busy with it
 };
 
 /// evaluate; if a check fails: preflight, apply, evaluate again. changed means: the second look passed, or it came with

@@ -4,6 +4,7 @@
 
 #include "core/text.h"
 #include "primitives/reading.h"
+#include "primitives/reload.h"
 #include "primitives/swap.h"
 
 namespace converge {
@@ -279,14 +280,8 @@ Status apply(const FstabEntry& p, const FstabEntry::State& state, System& system
     if (auto status = system.write_file(fstab_path(), *text, options); !status) return status;
   }
   if (!state.systemd || unit_is_right(p, state)) return ok();
-  const auto reload = system.run({.argv = {"systemctl", "daemon-reload"}, .input = {}, .as = {}, .environment = {}});
-  if (!reload) return reload.error().during("reloading systemd");
-  if (reload->exit_code == 0) return ok();
-  return Error{
-      Errc::command_failed,
-      fmt::format("systemctl daemon-reload ended with {}: {}", reload->exit_code, printable(trim(reload->err))),
-      {},
-      {}};
+  auto begun = begin_reload(system);
+  return begun ? end_reload(system) : begun;
 }
 
 std::string diff(const FstabEntry& p, const FstabEntry::State& state) {

@@ -8,6 +8,7 @@
 
 #include "core/text.h"
 #include "primitives/reading.h"
+#include "primitives/reload.h"
 
 namespace converge {
 namespace {
@@ -325,16 +326,24 @@ Status preflight(const LoadedUnit& p, const LoadedUnit::State& state, const Syst
   return ok();
 }
 
+Status begin(const LoadedUnit& p, const LoadedUnit::State& state, System& system) {
+  return p.ask == LoadedUnit::Ask::room ? preflight(p, state, system) : begin_reload(system);
+}
+
+void go_on(const LoadedUnit& /*p*/, const LoadedUnit::State& /*state*/, LoadedUnit::Waiting& /*waiting*/,
+           System& /*system*/) {}
+
+bool is_over(const LoadedUnit& p, System& system) { return p.ask == LoadedUnit::Ask::room || is_reloaded(system); }
+
+Status settle(const LoadedUnit& p, const LoadedUnit::State& /*state*/, LoadedUnit::Waiting& /*waiting*/,
+              System& system) {
+  return p.ask == LoadedUnit::Ask::room ? ok() : end_reload(system);
+}
+
 Status apply(const LoadedUnit& p, const LoadedUnit::State& state, System& system) {
-  if (p.ask == LoadedUnit::Ask::room) return preflight(p, state, system);
-  const auto reload = system.run({.argv = {"systemctl", "daemon-reload"}, .input = {}, .as = {}, .environment = {}});
-  if (!reload) return reload.error().during("reloading systemd");
-  if (reload->exit_code == 0) return ok();
-  return Error{
-      Errc::command_failed,
-      fmt::format("systemctl daemon-reload ended with {}: {}", reload->exit_code, printable(trim(reload->err))),
-      {},
-      {}};
+  Status begun = begin(p, state, system);
+  LoadedUnit::Waiting waiting;
+  return begun ? settle(p, state, waiting, system) : begun;
 }
 
 Wants wants(const LoadedUnit& p) { return {{}, {p.unit}}; }

@@ -35,13 +35,20 @@ struct LoadedUnit {
     std::string hidden_by;  // a file of the same name in a directory that is looked at first; ours is not read then
     std::map<std::string, std::uint64_t, std::less<>> in_use;  // "MemoryMax": bytes, while the slice runs
   };
+  struct Waiting {};
   static constexpr bool live_only = true;
+  static constexpr bool holds_manager = true;
 };
 
 ResourceId id(const LoadedUnit& p);
 Result<LoadedUnit::State> inspect(const LoadedUnit& p, const SystemView& view);
 Checks compare(const LoadedUnit& p, const LoadedUnit::State& state);
 Status preflight(const LoadedUnit& p, const LoadedUnit::State& state, const SystemView& view);
+/// begin: asks for the daemon-reload. settle: waits for it.
+Status begin(const LoadedUnit& p, const LoadedUnit::State& state, System& system);
+void go_on(const LoadedUnit& p, const LoadedUnit::State& state, LoadedUnit::Waiting& waiting, System& system);
+bool is_over(const LoadedUnit& p, System& system);
+Status settle(const LoadedUnit& p, const LoadedUnit::State& state, LoadedUnit::Waiting& waiting, System& system);
 Status apply(const LoadedUnit& p, const LoadedUnit::State& state, System& system);
 Wants wants(const LoadedUnit& p);
 /// The drop-in: a unit that nothing keeps loaded is read anew when it is asked for, and needs no daemon-reload.

@@ -61,6 +61,9 @@ class ForwardingSystem : public System {
   Status remove(const Place& place) override { return inner_.remove(place); }
   Status rename_new(const Place& from, const Place& to) override { return inner_.rename_new(from, to); }
   Result<CommandOutput> run(const Command& command) override { return inner_.run(command); }
+  Status start(const Command& command) override { return inner_.start(command); }
+  bool finished(const Command& command) override { return inner_.finished(command); }
+  Result<CommandOutput> finish(const Command& command) override { return inner_.finish(command); }
   void wait(std::chrono::milliseconds time) override { inner_.wait(time); }
   Status write_kernel(const AbsPath& path, std::string_view value) override { return inner_.write_kernel(path, value); }
   Status make_swap_file(const SwapFileRequest& request) override { return inner_.make_swap_file(request); }

@@ -9,6 +9,14 @@
 #include "system/systemd.h"
 
 namespace converge {
+namespace {
+
+template <class List>
+auto find_command(List& list, const Command& command) {
+  return std::find_if(list.begin(), list.end(), [&](const auto& each) { return each.command == command; });
+}
+
+}  // namespace
 
 Result<Launch> PosixSystem::launch_of(const Command& command) const {
   Launch launch;
@@ -50,18 +58,43 @@ void PosixSystem::forget(const std::optional<Person>& who) const {
 
 Result<CommandOutput> PosixSystem::query(const Command& command) const {
   if (!live_) return not_live(fmt::format("running '{}'", command.text()));
-  for (auto& asked : memory_.asked) {
-    if (asked.command != command) continue;
-    if (!asked.answer) asked.answer = memory_.jobs.answer(asked.job);
-    return *asked.answer;
-  }
-  return run_now(command);
+  const auto asked = find_command(memory_.asked, command);
+  if (asked == memory_.asked.end()) return run_now(command);
+  if (!asked->answer) asked->answer = memory_.jobs.answer(asked->job);
+  return *asked->answer;
 }
 
 Result<CommandOutput> PosixSystem::run(const Command& command) {
   forget(command.as);
   if (!live_) return not_live(fmt::format("running '{}'", command.text()));
   return run_now(command);
+}
+
+Status PosixSystem::start(const Command& command) {
+  forget(command.as);
+  if (!live_) return not_live(fmt::format("running '{}'", command.text()));
+  Asked& begun = begun_.emplace_back(Asked{.command = command, .job = 0, .answer = {}});
+  auto launch = launch_of(begun.command);
+  if (!launch) {
+    begun_.pop_back();
+    return std::move(launch).error();
+  }
+  begun.job = begun_jobs_.start(*std::move(launch));
+  return ok();
+}
+
+bool PosixSystem::finished(const Command& command) {
+  const auto begun = find_command(begun_, command);
+  return begun == begun_.end() || begun_jobs_.ended(begun->job);
+}
+
+Result<CommandOutput> PosixSystem::finish(const Command& command) {
+  const auto begun = find_command(begun_, command);
+  if (begun == begun_.end()) return run(command);
+  auto answer = begun_jobs_.answer(begun->job);
+  begun_.erase(begun);
+  forget(command.as);  // what was told while it was under way
+  return answer;
 }
 
 void PosixSystem::wait(std::chrono::milliseconds time) {
@@ -86,8 +119,7 @@ std::map<std::string, Result<UnitProperties>, std::less<>> PosixSystem::unit_sta
 void PosixSystem::expect(const std::vector<Command>& queries, const std::vector<std::string>& units) const {
   if (!live_) return;
   for (const auto& command : queries) {
-    const auto known = [&](const Asked& asked) { return asked.command == command; };
-    if (std::any_of(memory_.asked.begin(), memory_.asked.end(), known)) continue;
+    if (find_command(memory_.asked, command) != memory_.asked.end()) continue;
     Asked& asked = memory_.asked.emplace_back(Asked{.command = command, .job = 0, .answer = {}});
     if (auto launch = launch_of(asked.command)) {
       asked.job = memory_.jobs.start(*std::move(launch));
@@ -103,8 +135,7 @@ void PosixSystem::expect(const std::vector<Command>& queries, const std::vector<
 }
 
 bool PosixSystem::answered(const Command& query) const {
-  const auto found = std::find_if(memory_.asked.begin(), memory_.asked.end(),
-                                  [&](const Asked& asked) { return asked.command == query; });
+  const auto found = find_command(memory_.asked, query);
   return found == memory_.asked.end() || found->answer || memory_.jobs.ended(found->job);
 }
 

@@ -52,7 +52,8 @@ PosixSystem::PosixSystem(Fd root, AbsPath root_path, std::size_t at_once)
       at_once_wanted_(at_once),
       // Goss's own measure, and no fewer than one waits for on a small machine.
       at_once_(at_once != 0 ? at_once : std::clamp<std::size_t>(5 * std::thread::hardware_concurrency(), 8, 50)),
-      memory_(at_once_) {
+      memory_(at_once_),
+      begun_jobs_(at_once_) {
   if (live_) resolver_.avoid(mounts_to_avoid());
 }
 

@@ -60,6 +60,9 @@ class PosixSystem final : public System {
   Status remove(const Place& place) override;
   Status rename_new(const Place& from, const Place& to) override;
   Result<CommandOutput> run(const Command& command) override;
+  Status start(const Command& command) override;
+  bool finished(const Command& command) override;
+  Result<CommandOutput> finish(const Command& command) override;
   void wait(std::chrono::milliseconds time) override;
   Status write_kernel(const AbsPath& path, std::string_view value) override;
   Status make_swap_file(const SwapFileRequest& request) override;
@@ -117,6 +120,8 @@ class PosixSystem final : public System {
   std::size_t at_once_wanted_;  // 0: whatever suits
   std::size_t at_once_;         // queries
   mutable Memory memory_;
+  std::list<Asked> begun_;  // commands that change something, and are under way
+  Jobs begun_jobs_;
 };
 
 /// Opens `root` once; "/" is this machine. Errc::not_found or Errc::permission if it is no directory we may enter.

@@ -273,6 +273,12 @@ class System : public SystemView {
   virtual Status rename_new(const Place& from, const Place& to) = 0;
   /// Runs a command that changes something. Same answers as query().
   virtual Result<CommandOutput> run(const Command& command) = 0;
+  /// Sets going a command that changes something, and returns. At most one of the same at a time.
+  virtual Status start(const Command& /*command*/) { return ok(); }
+  /// False while what was started is under way: finish() would wait for it.
+  virtual bool finished(const Command& /*command*/) { return true; }
+  /// Waits for what was started; same answers as run(). What was not started is run now.
+  virtual Result<CommandOutput> finish(const Command& command) { return run(command); }
   /// Lets time pass, for polling something that was started. The only wait there is; a fake advances its clock.
   virtual void wait(std::chrono::milliseconds time) = 0;
   /// Writes a value into a file of the kernel's (/proc/sys, /sys): one write, no temporary file.

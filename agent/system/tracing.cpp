@@ -148,6 +148,12 @@ Status TracingSystem::rename_new(const Place& from, const Place& to) {
 Result<CommandOutput> TracingSystem::run(const Command& command) {
   return traced(say_, "run " + show(command), [&] { return inner_.run(command); });
 }
+Status TracingSystem::start(const Command& command) {
+  return traced(say_, "start " + show(command), [&] { return inner_.start(command); });
+}
+Result<CommandOutput> TracingSystem::finish(const Command& command) {
+  return traced(say_, "finish " + show(command), [&] { return inner_.finish(command); });
+}
 void TracingSystem::wait(std::chrono::milliseconds time) {
   (void)traced(say_, fmt::format("wait {} ms", time.count()), [&] {
     inner_.wait(time);

@@ -41,6 +41,8 @@ class TracingSystem final : public ForwardingSystem {
   Status remove(const Place& place) override;
   Status rename_new(const Place& from, const Place& to) override;
   Result<CommandOutput> run(const Command& command) override;
+  Status start(const Command& command) override;
+  Result<CommandOutput> finish(const Command& command) override;
   void wait(std::chrono::milliseconds time) override;
   Status write_kernel(const AbsPath& path, std::string_view value) override;
   Status make_swap_file(const SwapFileRequest& request) override;

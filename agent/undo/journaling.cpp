@@ -47,6 +47,11 @@ std::optional<ManagerCall> manager_call(const Command& command) {
   return std::nullopt;
 }
 
+bool is_reload(const Command& command) {
+  const auto call = manager_call(command);
+  return call && call->verb == "daemon-reload";
+}
+
 }  // namespace
 
 void JournalingSystem::keep_in(Sink& sink, RunHead head) {
@@ -210,6 +215,16 @@ Result<CommandOutput> JournalingSystem::run_on_unit(const Command& command, cons
   auto done = inner_.run(command);
   became(About::unit, AbsPath(), unit, look);
   return done;
+}
+
+Status JournalingSystem::start(const Command& command) {
+  if (!is_reload(command)) return keeps() ? ok() : inner_.start(command);
+  tell({.about = About::reload});
+  return inner_.start(command);
+}
+
+Result<CommandOutput> JournalingSystem::finish(const Command& command) {
+  return is_reload(command) || !keeps() ? inner_.finish(command) : run(command);
 }
 
 Result<CommandOutput> JournalingSystem::run(const Command& command) {

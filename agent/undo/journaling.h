@@ -35,6 +35,9 @@ class JournalingSystem final : public ForwardingSystem {
   Status remove(const Place& place) override;
   Status rename_new(const Place& from, const Place& to) override;
   Result<CommandOutput> run(const Command& command) override;
+  /// Only what needs no look afterwards is begun; the rest is run by finish().
+  Status start(const Command& command) override;
+  Result<CommandOutput> finish(const Command& command) override;
   Status write_kernel(const AbsPath& path, std::string_view value) override;
   Status make_swap_file(const SwapFileRequest& request) override;
   Status swap_on(const AbsPath& path, std::optional<int> priority) override;

@@ -163,6 +163,52 @@ TEST(Engine, OtherChainsActWhileOneWaitsAndStepsKeepTheirOrder) {
   EXPECT_EQ(exit_code(Verb::apply, tally), 0);
 }
 
+LoadedUnit loaded_slice() {
+  return {.unit = "user-1000.slice",
+          .drop_in = AbsPath("/etc/systemd/system/user-1000.slice.d/a.conf"),
+          .properties = {{.name = "TasksMax", .value = "512", .written = "512"}}};
+}
+
+std::vector<Work> a_reload_and_others() {
+  return {work_of("slice", {Directory{.place = AbsPath("/etc/systemd/system/user-1000.slice.d")},
+                            file("/etc/systemd/system/user-1000.slice.d/a.conf", "[Slice]\nTasksMax=512\n"),
+                            loaded_slice(), file("/etc/after", "x")}),
+          work_of("k3s", {file("/etc/k3s.yaml", "x"), restarted()}), work_of("b", {file("/etc/b", "x")}),
+          work_of("c", {file("/etc/c", "x")})};
+}
+
+TEST(Engine, OtherChainsActWhileSystemdReadsItsFilesAndWhatAsksItWaits) {
+  FakeSystem host = fake_debian();
+  host.on_command("k3s", [](FakeSystem&, const Command&, bool) { return CommandOutput{}; });
+  host.under_way = [&host](const Command&) { return !host.exists("/etc/b"); };
+  Recorder recorder;
+  apply(a_reload_and_others(), host, recorder, {});
+  const std::vector<std::string> order{"write /etc/k3s.yaml 0644 0:0",
+                                       "write /etc/b 0644 0:0",
+                                       "run systemctl daemon-reload",
+                                       "write /etc/after 0644 0:0",
+                                       "run systemctl restart --no-block k3s.service",
+                                       "write /etc/c 0644 0:0"};
+  std::vector<std::string> made = host.mutations();
+  made.erase(made.begin(), made.begin() + 2);
+  EXPECT_EQ(made, order);
+  EXPECT_EQ(recorder.ids(),
+            "directory:/etc/systemd/system/user-1000.slice.d, file:/etc/systemd/system/user-1000.slice.d/a.conf,"
+            " loaded:user-1000.slice, file:/etc/after, file:/etc/k3s.yaml, restarted:k3s.service, file:/etc/b,"
+            " file:/etc/c");
+}
+
+TEST(Engine, AReloadThatOutlastsAllOthersIsWaitedFor) {
+  FakeSystem host = fake_debian();
+  host.on_command("k3s", [](FakeSystem&, const Command&, bool) { return CommandOutput{}; });
+  host.under_way = [](const Command&) { return true; };
+  Recorder recorder;
+  const Tally tally = apply(a_reload_and_others(), host, recorder, {});
+  EXPECT_EQ(recorder.outcomes(), "changed, changed, changed, changed, changed, changed, changed, changed");
+  EXPECT_EQ(host.mutations().back(), "run systemctl restart --no-block k3s.service");
+  EXPECT_EQ(exit_code(Verb::apply, tally), 0);
+}
+
 TEST(Engine, WhatDidNotComeAboutBlocksTheRestOfItsChain) {
   FakeSystem host = fake_debian();
   host.on_command("k3s", [](FakeSystem&, const Command&, bool) { return CommandOutput{.exit_code = 1}; });

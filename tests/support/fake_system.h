@@ -67,7 +67,8 @@ class FakeSystem : public System {
   /// Last word on what unit() answers: may change the properties found in `units`.
   std::function<void(const FakeSystem&, std::string_view unit, UnitProperties&)> unit_hook;
 
-  std::function<void()> on_pause;  // what happens while somebody pauses
+  std::function<bool(const Command&)> under_way;  // whether what was started is; without: it ends at once
+  std::function<void()> on_pause;                 // what happens while somebody pauses
 
   bool live = true;
   bool privileged = true;  // false: take_over() is Errc::permission
@@ -141,6 +142,7 @@ class FakeSystem : public System {
   Status remove(const Place& place) override;
   Status rename_new(const Place& from, const Place& to) override;
   Result<CommandOutput> run(const Command& command) override;
+  bool finished(const Command& command) override { return !under_way || !under_way(command); }
   void wait(std::chrono::milliseconds time) override;
   void pause(std::chrono::milliseconds /*time*/) const override {
     if (on_pause) on_pause();

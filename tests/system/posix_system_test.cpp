@@ -145,6 +145,21 @@ TEST(LiveSystem, AChangeEndsWhatIsStillBeingAsked) {
   EXPECT_LT(::open(held.fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC), 0);
 }
 
+TEST_F(Tree, WhatWasStartedOutlivesChangesAndTellsWhatCameOfIt) {
+  const auto live = *open_system(AbsPath("/"));
+  const AbsPath signal(root + "/go");
+  const Command waits{.argv = {"sh", "-c", "until [ -e \"$0\" ]; do :; done; echo there; exit 3", signal.str()}};
+  ASSERT_TRUE(live->start(waits));
+  EXPECT_FALSE(live->finished(waits));
+  ASSERT_TRUE(live->write_file({signal}, "", ours()));
+  const auto done = live->finish(waits);
+  ASSERT_TRUE(done) << done.error().text();
+  EXPECT_EQ(done->out, "there\n");
+  EXPECT_EQ(done->exit_code, 3);
+  EXPECT_TRUE(live->finished(waits));
+  EXPECT_EQ(live->finish({.argv = {"echo", "unbegun"}})->out, "unbegun\n");
+}
+
 TEST(LiveSystem, WhatRestsOnRootAloneOutlivesAChangeWithAUsersRights) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can take on a user's rights";
   auto live = open_system(AbsPath("/"));

@@ -158,6 +158,16 @@ TEST_F(Undo, AServiceGoesBackAndWhatWasNotTouchedOfItStays) {
   EXPECT_EQ(host_.units["a.service"]["UnitFileState"], "enabled");
 }
 
+TEST_F(Undo, AReloadIsKeptWhenItIsSetGoing) {
+  const Command reload{.argv = {"systemctl", "daemon-reload"}};
+  ASSERT_TRUE(journaling_.write_file(AbsPath("/etc/systemd/system/a.service"), "[Service]\n", {}));
+  ASSERT_TRUE(journaling_.start(reload));
+  host_.forget_mutations();
+  EXPECT_EQ(put_back().tally.of(Outcome::failed), 0U);
+  EXPECT_EQ(host_.mutations().back(), "run systemctl daemon-reload");
+  ASSERT_TRUE(journaling_.finish(reload));
+}
+
 TEST_F(Undo, WhatCommandsDidIsSaidNotHidden) {
   ASSERT_TRUE(journaling_.run({.argv = {"touch", "/opt/x"}}));
   ASSERT_TRUE(journaling_.run({.argv = {"systemctl", "restart", "--no-block", "k3s.service"}}));
