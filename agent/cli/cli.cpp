@@ -256,8 +256,10 @@ void add_run_options(CLI::App& app, Options& o, bool writes) {
       ->capture_default_str();
 }
 
-void add_verb(CLI::App& app, const VerbRow& row, Options& o) {
+/// `wanted`: with its options.
+void add_verb(CLI::App& app, const VerbRow& row, bool wanted, Options& o) {
   CLI::App* sub = app.add_subcommand(row.name, row.summary);
+  if (!wanted) return;
   sub->footer(fmt::format("examples:\n{}\n{}", row.examples, exit_codes));
   const std::string_view name = row.name;
   if (name == "apply" || name == "plan" || name == "verify" || name == "drift" || name == "render") {
@@ -454,6 +456,14 @@ int main_of(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   const std::string_view called = argc > 0 ? std::string_view(argv[0]) : "converge";
   const std::string_view name = called.substr(called.rfind('/') + 1);
+  // A node's side of a run: no verb for people.
+  if (words.size() == 2 && words[0] == "agent") return remote::serve_agent(words[1], past_runs);
+  if (words.size() == 3 && words[0] == "agent-install") return remote::install_agent(words[1], words[2]);
+  if (name == "goss") return goss_main(words.empty() ? std::vector<std::string>{"--help"} : words);
+  if (words.empty()) words = {"--help"};
+  if (name == "verify") words.insert(words.begin(), "verify");  // a link of that name is the verb
+  options.arguments = words;
+  words = verb_first(std::move(words));
 
   CLI::App app("converge: says what a host should be, makes it so, and proves it", "converge");
   app.set_version_flag("--version", std::string("converge " CONVERGE_VERSION));
@@ -463,16 +473,8 @@ int main_of(int argc, char** argv) {
                   "  converge plan -l CoulombCore\n  sudo converge -l CoulombCore\n  converge -l all -b -j 50\n"
                   "  sudo converge verify -l CoulombCore\n\n{}",
                   exit_codes));
-  for (const VerbRow& row : verbs) add_verb(app, row, options);
-
-  if (words.empty()) words = {"--help"};
-  // A node's side of a run: no verb for people.
-  if (words.size() == 2 && words[0] == "agent") return remote::serve_agent(words[1], past_runs);
-  if (words.size() == 3 && words[0] == "agent-install") return remote::install_agent(words[1], words[2]);
-  if (name == "goss") return goss_main(words);
-  if (name == "verify") words.insert(words.begin(), "verify");  // a link of that name is the verb
-  options.arguments = words;
-  words = verb_first(std::move(words));
+  // The options of the others would cost more time than a run takes.
+  for (const VerbRow& row : verbs) add_verb(app, row, words.front() == row.name, options);
   std::reverse(words.begin(), words.end());  // CLI11 takes a vector from its end
   try {
     app.parse(words);

@@ -19,6 +19,7 @@ namespace {
 
 constexpr int application = 0x436f6e76;  // "Conv", shown by file(1)
 constexpr int busy_millis = 10'000;
+constexpr int log_pages = 150;  // ten to twenty runs of one host
 
 /// Each brings the form before it to the next; the first makes an empty file. Never edited once released.
 constexpr std::array<const char*, 1> forms{R"(
@@ -269,8 +270,10 @@ class Sqlite final : public History {
 
   Status prepare(Access access) {
     return guarded<Done>([&] {
-      // Copying the log into the file at each end would cost more than the run: every 1000 pages will do.
+      // Copying the log into the file at each end would cost more than the run; but each run reads all of the log when
+      // it opens it, so it must not become long.
       (void)sqlite3_db_config(database_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+      (void)sqlite3_wal_autocheckpoint(database_.get(), log_pages);
       run("PRAGMA trusted_schema = OFF");
       run("PRAGMA foreign_keys = ON");
       if (access == Access::write) {
