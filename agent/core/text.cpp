@@ -128,6 +128,7 @@ bool is_utf8(std::string_view text) {
 
 std::string printable(std::string_view text, bool keep_layout) {
   constexpr std::string_view digits = "0123456789abcdef";
+  if (std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; })) return std::string(text);
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {

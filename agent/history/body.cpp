@@ -17,17 +17,17 @@ class Fields {
  public:
   void add(std::string_view text) {
     number(text.size());
-    digest_.add(text);
+    pending_ += text;
   }
   void number(std::uint64_t value) {
-    std::string bytes(8, '\0');
-    for (char& byte : bytes) {
-      byte = static_cast<char>(value & 0xFFU);
+    if (pending_.size() >= enough) flush();
+    for (int i = 0; i < 8; ++i) {
+      pending_ += static_cast<char>(value & 0xFFU);
       value >>= 8U;
     }
-    digest_.add(bytes);
   }
   std::string raw() {
+    flush();
     const std::string hex = digest_.hex();
     const auto digit = [](char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); };
     std::string out;
@@ -37,7 +37,15 @@ class Fields {
   }
 
  private:
+  static constexpr std::size_t enough = 16U << 10U;  // a digest takes many bytes at once much faster
+
+  void flush() {
+    digest_.add(pending_);
+    pending_.clear();
+  }
+
   Digest digest_{Digest::Kind::sha256};
+  std::string pending_;
 };
 
 }  // namespace

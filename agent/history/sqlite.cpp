@@ -9,6 +9,7 @@
 #include <set>
 #include <tuple>
 #include <type_traits>
+#include <unordered_set>
 #include <utility>
 
 #include "core/text.h"
@@ -669,16 +670,27 @@ class Sqlite final : public History {
   };
   using Key = std::pair<std::string, std::string>;  // item, resource
 
-  /// The second resource of an item that has the name of another is told from it by a number.
-  static std::vector<Step> with_names_apart(std::vector<Step> steps) {
-    std::map<Key, int> met;
-    for (Step& step : steps)
-      if (const int nth = ++met[{step.item, step.id}]; nth > 1) step.id += fmt::format(" #{}", nth);
-    return steps;
+  static bool names_are_apart(const std::vector<Step>& steps) {
+    struct Hash {
+      std::size_t operator()(const Step* step) const {
+        return std::hash<std::string>()(step->id) * 31 + std::hash<std::string>()(step->item);
+      }
+    };
+    const auto same = [](const Step* a, const Step* b) { return a->id == b->id && a->item == b->item; };
+    std::unordered_set<const Step*, Hash, decltype(same)> met(steps.size(), Hash(), same);
+    return std::all_of(steps.begin(), steps.end(), [&](const Step& step) { return met.insert(&step).second; });
   }
 
-  Compared remember(std::int64_t run_id, HostRecord record) {
-    record.steps = with_names_apart(std::move(record.steps));
+  /// The second resource of an item that has the name of another is told from it by a number.
+  static HostRecord with_names_apart(HostRecord record) {
+    std::map<Key, int> met;
+    for (Step& step : record.steps)
+      if (const int nth = ++met[{step.item, step.id}]; nth > 1) step.id += fmt::format(" #{}", nth);
+    return record;
+  }
+
+  Compared remember(std::int64_t run_id, const HostRecord& record) {
+    if (!names_are_apart(record.steps)) return remember(run_id, with_names_apart(record));
     const HostRow host = host_row(record.host);
     const bool applied = is_verb(run_id, Verb::apply);
     std::optional<std::int64_t> body;
@@ -709,6 +721,7 @@ class Sqlite final : public History {
 
     const Looks before = take_shape(host, record);
     for (const Step& step : record.steps) {
+      if (open.empty() && step.outcome == Outcome::in_sync) continue;
       const auto known = open.find({step.item, step.id});
       if (known == open.end() && step.outcome == Outcome::in_sync) continue;
       compare(host.id, step, record, before, known == open.end() ? open[{step.item, step.id}] : known->second, out);
