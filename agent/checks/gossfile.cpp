@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -212,7 +211,7 @@ class Reader {
   void load(const std::string& path, int depth, SourcePos from);
   void take(Value file, const std::string& directory, int depth);
   /// What was read is used up.
-  std::vector<Assertion> assertions(const std::shared_ptr<Context>& context);
+  std::deque<Assertion> assertions(const std::shared_ptr<Context>& context);
   /// What was read, as one mapping. The reader is empty after it.
   Value mapping();
   bool failed() const { return failed_; }
@@ -249,7 +248,7 @@ class Reader {
   std::shared_ptr<const std::vector<std::string>> shared(std::vector<std::string> wanted);
   std::optional<Value> option(const Attribute& attribute, const Value& value);
   Matcher matcher(const Attribute& attribute, const Value& written, bool as_reader);
-  void order(std::vector<Assertion>& assertions);
+  void order(std::deque<Assertion>& assertions);
 
   const GossfileInput* input_;
   Sources* sources_;
@@ -619,9 +618,8 @@ std::optional<Assertion> Reader::assertion(const Resource& resource, const std::
   return out;
 }
 
-std::vector<Assertion> Reader::assertions(const std::shared_ptr<Context>& context) {
-  std::vector<Assertion> out;
-  out.reserve(resources_.size());
+std::deque<Assertion> Reader::assertions(const std::shared_ptr<Context>& context) {
+  std::deque<Assertion> out;
   for (const CheckType& type : check_types())
     for (const Resource& resource : resources_) {
       if (resource.type != &type) continue;
@@ -634,7 +632,7 @@ std::vector<Assertion> Reader::assertions(const std::shared_ptr<Context>& contex
 }
 
 /// Turns what checks need into ids, and puts each check after what it needs; others keep their order.
-void Reader::order(std::vector<Assertion>& assertions) {
+void Reader::order(std::deque<Assertion>& assertions) {
   if (std::all_of(assertions.begin(), assertions.end(), [](const Assertion& each) { return each.needs.empty(); }))
     return;
   std::map<std::string, std::vector<std::size_t>> called;
@@ -683,7 +681,7 @@ void Reader::order(std::vector<Assertion>& assertions) {
     return error(one.at, fmt::format("'{}' needs, in the end, itself", id(one)),
                  "take one `needs:` of the circle away");
   }
-  std::vector<Assertion> out;
+  std::deque<Assertion> out;
   for (const std::size_t i : sorted) out.push_back(std::move(assertions[i]));
   assertions = std::move(out);
 }
@@ -787,14 +785,14 @@ Value select_checks(
   return Value(std::move(out), mapping.at());
 }
 
-std::vector<Assertion> assertions_of(const std::string& path, const GossfileInput& input, Sources& sources,
-                                     Diagnostics& diagnostics) {
+std::deque<Assertion> assertions_of(const std::string& path, const GossfileInput& input, Sources& sources,
+                                    Diagnostics& diagnostics) {
   const auto checks = checks_of(path, input, sources, diagnostics);
   if (!checks) return {};
   return assertions_of(*checks, std::make_shared<Context>(input.commands, input.package_manager), diagnostics);
 }
 
-std::vector<Assertion> assertions_of(Value mapping, std::shared_ptr<Context> context, Diagnostics& diagnostics) {
+std::deque<Assertion> assertions_of(Value mapping, std::shared_ptr<Context> context, Diagnostics& diagnostics) {
   Reader reader(nullptr, nullptr, diagnostics);
   reader.take(std::move(mapping), {}, 1);
   return reader.assertions(context);

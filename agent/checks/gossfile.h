@@ -2,6 +2,7 @@
 // wrong without a word is a warning or an error with its place.
 #pragma once
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -40,10 +41,10 @@ spec::Value select_checks(
 
 /// The assertions of a gossfile and of all it includes, in the order of check_types() and then of the files. Empty
 /// after an error, or when there are none (which is an error too).
-std::vector<Assertion> assertions_of(const std::string& path, const GossfileInput& input, Sources& sources,
-                                     Diagnostics& diagnostics);
+std::deque<Assertion> assertions_of(const std::string& path, const GossfileInput& input, Sources& sources,
+                                    Diagnostics& diagnostics);
 
 /// The same for a mapping in the vocabulary that stands in a spec; includes are not taken there.
-std::vector<Assertion> assertions_of(spec::Value mapping, std::shared_ptr<Context> context, Diagnostics& diagnostics);
+std::deque<Assertion> assertions_of(spec::Value mapping, std::shared_ptr<Context> context, Diagnostics& diagnostics);
 
 }  // namespace converge::checks

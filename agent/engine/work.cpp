@@ -29,7 +29,9 @@ void render_assertions(spec::Item& item, const std::shared_ptr<checks::Context>&
                        std::vector<Work>& out) {
   constexpr std::size_t longest = 32;
   Work* open = nullptr;
-  for (checks::Assertion& assertion : checks::assertions_of(std::move(item.parameters), context, diagnostics)) {
+  auto assertions = checks::assertions_of(std::move(item.parameters), context, diagnostics);
+  for (; !assertions.empty(); assertions.pop_front()) {  // one by one: of ten thousand there need not be two
+    checks::Assertion& assertion = assertions.front();
     const SourcePos at = assertion.at;
     const bool titled = assertion.notes != nullptr && !assertion.notes->title.empty();
     const bool single = titled || !assertion.needs.empty();
