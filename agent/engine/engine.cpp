@@ -261,7 +261,7 @@ class Run {
     while (!chain.ended()) {
       const Declared& declared = chain.resources()[chain.next];
       if (!prove && is_probe(declared.resource)) return;
-      if (is_manager_held() && asks_manager(declared.resource)) {
+      if (is_manager_held() && asks_manager(declared.resource, view_)) {
         chain.held = true;
         return;
       }
@@ -316,10 +316,6 @@ class Run {
       chain.begun->step.took += since(start);
     }
     going_on_ = false;
-  }
-
-  bool asks_manager(const Resource& resource) const {
-    return rests_on_services(resource) || !wants_of(resource, view_).units.empty();
   }
 
   void settle(Chain& chain) {

@@ -157,6 +157,15 @@ bool rests_on_services(const Resource& resource) {
       resource);
 }
 
+bool asks_manager(const Resource& resource, const SystemView& view) {
+  const bool holds = std::visit(
+      []<class P>(const P&) {
+        return requires { P::holds_manager; };
+      },
+      resource);
+  return holds || rests_on_services(resource) || !wants_of(resource, view).units.empty();
+}
+
 bool acts_as_root(const Resource& resource) {
   return std::visit(
       []<class P>(const P& p) {

@@ -24,6 +24,8 @@ bool is_deep(const Resource& resource);   // a probe too dear for every run
 bool is_unverifiable(const Resource& resource);
 /// What it does or asks may need a service of this host: it begins when no item before it waits for one any more.
 bool rests_on_services(const Resource& resource);
+/// True if the service manager answers it, or is held by it: where the manager is busy it waits.
+bool asks_manager(const Resource& resource, const SystemView& view);
 /// True if it acts with root's rights, as far as it is known beforehand: not with those of some other user.
 bool acts_as_root(const Resource& resource);
 Wants wants_of(const Resource& resource, const SystemView& view);

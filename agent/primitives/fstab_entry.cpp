@@ -265,7 +265,7 @@ Status preflight(const FstabEntry& p, const FstabEntry::State& state, const Syst
   return ok();
 }
 
-Status apply(const FstabEntry& p, const FstabEntry::State& state, System& system) {
+Status begin(const FstabEntry& p, const FstabEntry::State& state, System& system) {
   auto text = edit_fstab(p, state.seen.content);
   if (!text) return std::move(text).error();
   const bool rewrite = *text != state.seen.content;
@@ -279,9 +279,22 @@ Status apply(const FstabEntry& p, const FstabEntry::State& state, System& system
     options.backup = true;
     if (auto status = system.write_file(fstab_path(), *text, options); !status) return status;
   }
-  if (!state.systemd || unit_is_right(p, state)) return ok();
-  auto begun = begin_reload(system);
-  return begun ? end_reload(system) : begun;
+  return unit_is_right(p, state) ? ok() : begin_reload(system);
+}
+
+void go_on(const FstabEntry& /*p*/, const FstabEntry::State& /*state*/, FstabEntry::Waiting& /*waiting*/,
+           System& /*system*/) {}
+
+bool is_over(const FstabEntry& /*p*/, System& system) { return is_reloaded(system); }
+
+Status settle(const FstabEntry& p, const FstabEntry::State& state, FstabEntry::Waiting& /*waiting*/, System& system) {
+  return unit_is_right(p, state) ? ok() : end_reload(system);
+}
+
+Status apply(const FstabEntry& p, const FstabEntry::State& state, System& system) {
+  Status begun = begin(p, state, system);
+  FstabEntry::Waiting waiting;
+  return begun ? settle(p, state, waiting, system) : begun;
 }
 
 std::string diff(const FstabEntry& p, const FstabEntry::State& state) {

@@ -333,7 +333,7 @@ Status begin(const LoadedUnit& p, const LoadedUnit::State& state, System& system
 void go_on(const LoadedUnit& /*p*/, const LoadedUnit::State& /*state*/, LoadedUnit::Waiting& /*waiting*/,
            System& /*system*/) {}
 
-bool is_over(const LoadedUnit& p, System& system) { return p.ask == LoadedUnit::Ask::room || is_reloaded(system); }
+bool is_over(const LoadedUnit& /*p*/, System& system) { return is_reloaded(system); }
 
 Status settle(const LoadedUnit& p, const LoadedUnit::State& /*state*/, LoadedUnit::Waiting& /*waiting*/,
               System& system) {

@@ -68,7 +68,8 @@ concept Diffable = requires(const P& p, const typename P::State& state) {
 // Optional: needs_services(p): what it does or asks may need a service of this host that an item before it restarts;
 // the engine then lets that become ready first. What only reads and writes files need not wait.
 // Optional, of one that settles: static constexpr bool holds_manager = true, and is_over(p, system): what it has set
-// going keeps the service manager busy until that is true. What would ask the manager waits; other chains go on.
+// going keeps the service manager busy until that is true. What would ask the manager, or hold it too, waits; other
+// chains go on.
 // Optional: acts_as(p): the user with whose rights it acts, if those are not root's. One that has a `place` acts as
 // that says. Optional constants of a primitive:
 //   static constexpr bool live_only = true;   needs a running system: left out, and said so, under --root

@@ -198,6 +198,20 @@ TEST(Engine, OtherChainsActWhileSystemdReadsItsFilesAndWhatAsksItWaits) {
             " file:/etc/c");
 }
 
+TEST(Engine, TwoReloadsComeOneAfterTheOther) {
+  FakeSystem host = fake_debian();
+  host.under_way = [](const Command&) { return true; };
+  std::vector<Work> work = a_reload_and_others();
+  work.push_back(work_of("swap", {FstabEntry{.spec = "/swapfile"}, file("/etc/swapped", "x")}));
+  Recorder recorder;
+  apply(work, host, recorder, {});
+  const std::vector<std::string> all = host.mutations();
+  const auto at = [&](const char* what) { return std::find(all.begin(), all.end(), what) - all.begin(); };
+  EXPECT_LT(at("run systemctl daemon-reload"), at("write /etc/fstab 0644 0:0")) << "one was begun beside the other";
+  EXPECT_EQ(std::count(all.begin(), all.end(), "run systemctl daemon-reload"), 2);
+  EXPECT_EQ(recorder.outcomes().find("failed"), std::string::npos) << recorder.outcomes();
+}
+
 TEST(Engine, AReloadThatOutlastsAllOthersIsWaitedFor) {
   FakeSystem host = fake_debian();
   host.on_command("k3s", [](FakeSystem&, const Command&, bool) { return CommandOutput{}; });
