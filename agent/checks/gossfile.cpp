@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -110,14 +113,23 @@ const Map& entries_of(const Value& value) {
   return value.map() == nullptr ? none : *value.map();
 }
 
-/// Sizes with a unit as the bytes they are, wherever they stand in what is expected.
-void count_bytes(Value& value) {
+/// Sizes with a unit as the bytes they are, wherever a value of its own stands in what is expected. `wrong` is told of
+/// what is no size.
+void count_bytes(Value& value, const std::function<void(const Value&, const Error&)>& wrong) {
+  static constexpr std::array<std::string_view, 12> of_values = {
+      "equal",      "gt",      "ge", "lt", "le", "not", "and", "or", "contain-element", "contain-elements",
+      "consist-of", "have-key"};
   if (auto* list = std::get_if<spec::List>(&value.data())) {
-    for (Value& each : *list) count_bytes(each);
+    for (Value& each : *list) count_bytes(each, wrong);
   } else if (auto* map = std::get_if<Map>(&value.data())) {
-    for (Entry& entry : *map) count_bytes(entry.value);
-  } else if (const auto* text = value.string(); text != nullptr && !text->empty() && text->back() > '9') {
-    if (const auto bytes = Bytes::parse(*text); bytes && bytes->count <= INT64_MAX)
+    for (Entry& entry : *map)
+      if (std::find(of_values.begin(), of_values.end(), entry.key) != of_values.end()) count_bytes(entry.value, wrong);
+  } else if (value.integer() == nullptr && !value.is_null()) {
+    const std::string text = value.text();
+    const auto bytes = Bytes::parse(text);
+    if (!bytes)
+      wrong(value, bytes.error());
+    else if (text.find_first_not_of(" 0123456789") != std::string::npos && bytes->count <= INT64_MAX)
       value.data() = static_cast<std::int64_t>(bytes->count);
   }
 }
@@ -420,7 +432,7 @@ void Reader::common(const std::string& name, const Value& value, Assertion& out,
     if (value.boolean() == nullptr && !old) return wrong("true or false");
     out.skip = value.boolean() != nullptr ? *value.boolean() : *old;
   } else if (name == "retry_count") {
-    if (value.integer() == nullptr || *value.integer() < 0 || *value.integer() > 100'000) return wrong("a count");
+    if (value.integer() == nullptr || *value.integer() < 0 || *value.integer() > INT32_MAX) return wrong("a count");
     out.retries = static_cast<int>(*value.integer());
   } else if (name == "retry_delay") {
     const auto delay = duration_of(value);
@@ -496,7 +508,11 @@ Matcher Reader::matcher(const Attribute& attribute, const Value& written, bool a
          "write it in quotes");
     value = Value(*word, value.at(), true);
   }
-  if (of_bytes) count_bytes(value);
+  if (of_bytes)
+    count_bytes(value, [&](const Value& text, const Error& why) {
+      if (attribute.kind == Kind::size && text.text() != attribute.word)
+        warn(text.at(), why.message + ": this check will fail", why.hint);
+    });
   Diagnostics said;
   Matcher out = of_text ? Matcher::parse_for_text(value, said) : Matcher::parse(value, said);
   if (out.is_empty()) warn(value.at(), fmt::format("an empty list asserts nothing of '{}'", attribute.name));

@@ -81,6 +81,46 @@ constexpr Name names[] = {
     {"xml", "to satisfy xml", Op::xml},
 };
 
+Argument argument_of(Op op) {
+  switch (op) {
+    case Op::prefix:
+    case Op::suffix:
+    case Op::substring:
+    case Op::regexp:
+    case Op::semver:
+      return Argument::text;
+    case Op::number_above:
+    case Op::number_at_least:
+    case Op::number_below:
+    case Op::number_at_most:
+      return Argument::number;
+    case Op::length:
+      return Argument::count;
+    case Op::key:
+    case Op::element:
+    case Op::negation:
+      return Argument::matcher;
+    case Op::elements:
+    case Op::exactly:
+    case Op::all:
+    case Op::any:
+      return Argument::matchers;
+    case Op::patterns:
+      return Argument::patterns;
+    case Op::gjson:
+      return Argument::paths;
+    case Op::xml:
+      return Argument::xpath;
+    case Op::equal:
+    case Op::broken:
+    case Op::equal_text:
+    case Op::equal_number:
+    case Op::equal_bool:
+      break;
+  }
+  return Argument::any;
+}
+
 std::optional<double> number_of(const Value& value) {
   if (const auto* whole = value.integer()) return static_cast<double>(*whole);
   if (const auto* real = value.number()) return *real;
@@ -632,6 +672,12 @@ Answer Matcher::match_text(const Text& text) const {
   }
   Answer out = root_->match(Value(std::move(all)));
   if (const auto* seen = out.actual.string(); seen != nullptr && seen->size() > shown) out.actual.data() = cut(*seen);
+  return out;
+}
+
+std::vector<MatcherName> matcher_names() {
+  std::vector<MatcherName> out;
+  for (const Name& row : names) out.push_back({row.name, argument_of(row.op)});
   return out;
 }
 

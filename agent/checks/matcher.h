@@ -3,7 +3,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <variant>
+#include <vector>
 
 #include "core/check.h"
 #include "core/result.h"
@@ -49,6 +51,15 @@ std::string text_of(const spec::Value& value);
 
 /// "an integer", "a list".
 std::string with_article(std::string_view kind);
+
+/// What a matcher takes: `number` a number, `count` an integer, `paths` a mapping from gjson's paths to matchers.
+enum class Argument { any, text, number, count, matcher, matchers, patterns, paths, xpath };
+struct MatcherName {
+  std::string_view name;  // "have-prefix"
+  Argument argument;
+};
+/// All that a mapping of one key can be.
+std::vector<MatcherName> matcher_names();
 
 class Matcher {
  public:

@@ -31,6 +31,7 @@ struct Attribute {
   bool required = false;        // of what is matched: Goss reports its absence
   std::string_view shown = {};  // the property's name in reports, where it is another
   std::string_view old = {};    // a name it had, still read
+  std::string_view word = {};   // what may stand for a size: "unlimited"
 };
 
 /// One resource of a gossfile, as a type is asked about it.
@@ -115,7 +116,8 @@ std::span<const Attribute> common_attributes();
 
 /// What `converge doc` prints of a type.
 std::string describe(const CheckType& type);
-/// A JSON Schema (draft 2020-12) of gossfiles.
+/// A JSON Schema (draft 2020-12) of gossfiles: what it accepts is read without a mistake or a warning, but for regular
+/// expressions, versions and what only the types themselves can see. Its $defs want to be at the root.
 std::string gossfile_schema();
 
 }  // namespace converge::checks

@@ -140,19 +140,6 @@ std::string_view name_of(Kind kind) {
   return "";
 }
 
-/// A JSON Schema type of an option; what takes matchers may be anything.
-std::string schema_of(const Attribute& attribute) {
-  const std::string doc = spec::write_json(Value(std::string(attribute.doc)));
-  if (attribute.matchable) return fmt::format("{{\"description\": {}}}", doc);
-  const char* type = attribute.kind == Kind::integer    ? "\"integer\""
-                     : attribute.kind == Kind::boolean  ? "\"boolean\""
-                     : attribute.kind == Kind::duration ? "[\"integer\", \"string\"]"
-                     : attribute.kind == Kind::text     ? "[\"string\", \"number\", \"boolean\"]"
-                                                        : nullptr;
-  if (type == nullptr) return fmt::format("{{\"description\": {}}}", doc);
-  return fmt::format("{{\"description\": {}, \"type\": {}}}", doc, type);
-}
-
 }  // namespace
 
 std::string describe(const CheckType& type) {
@@ -170,29 +157,6 @@ std::string describe(const CheckType& type) {
   rows(common_attributes());
   if (!type.example.empty()) out += fmt::format("\nexample:\n\n{}", type.example);
   return out;
-}
-
-std::string gossfile_schema() {
-  std::string out =
-      "{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n  \"type\": \"object\",\n"
-      "  \"additionalProperties\": false,\n  \"patternProperties\": {\"^(x-|[.])\": {}},\n  \"properties\": {\n"
-      "    \"gossfile\": {\"type\": \"object\"}";
-  for (const CheckType& type : check_types()) {
-    out += fmt::format(
-        ",\n    \"{}\": {{\n      \"description\": {},\n      \"type\": \"object\",\n"
-        "      \"additionalProperties\": {{\n        \"type\": \"object\",\n"
-        "        \"additionalProperties\": false,\n        \"properties\": {{",
-        type.name, spec::write_json(Value(std::string(type.summary))));
-    bool first = true;
-    for (const auto attributes : {type.attributes, common_attributes()})
-      for (const Attribute& each : attributes) {
-        out +=
-            fmt::format("{}\n          \"{}\": {}", std::exchange(first, false) ? "" : ",", each.name, schema_of(each));
-        if (!each.old.empty()) out += fmt::format(",\n          \"{}\": {}", each.old, schema_of(each));
-      }
-    out += "\n        }\n      }\n    }";
-  }
-  return out + "\n  }\n}\n";
 }
 
 }  // namespace converge::checks

@@ -77,6 +77,10 @@ int doc_verb(const Options& options) {
     std::vector<std::string> types;
     for (const checks::CheckType& type : checks::check_types()) types.emplace_back(type.name);
     fmt::print("`converge doc TYPE` tells what a check of `verify:` or of a gossfile takes: {}.\n", join(types, ", "));
+    std::vector<std::string> matchers;
+    for (const checks::MatcherName& each : checks::matcher_names()) matchers.emplace_back(each.name);
+    fmt::print("Where it takes matchers, a value, a list of what must be in it, or {{ MATCHER: ... }}: {}.\n",
+               join(matchers, ", "));
     return exit_ok;
   }
   const Module* module = find_module(options.module);

@@ -100,14 +100,17 @@ int schema_verb(const Options& /*options*/) {
                      {"properties", std::move(properties)},
                      {"additionalProperties", false},
                      {"oneOf", std::move(one_of)}};
-  // Values of checks may be templates too, whatever their type; includes are for gossfiles alone.
+  // Includes are for gossfiles alone.
   Json checks = Json::parse(checks::gossfile_schema(), nullptr, false);
+  const Json definitions = checks["$defs"];
   checks.erase("$schema");
+  checks.erase("$defs");
   checks["properties"].erase("gossfile");
   checks["description"] = "checks in the vocabulary of gossfiles, asked by `converge verify`";
   const Json schema = {
       {"$schema", "https://json-schema.org/draft/2020-12/schema"},
       {"title", "a converge spec"},
+      {"$defs", definitions},
       {"type", "object"},
       {"properties",
        {{"spec", {{"type", "string"}, {"description", "the name it is reported under"}}},
