@@ -49,8 +49,10 @@ class Hub(Answers):
 
 
 class Registry(Answers):
+    place = f"http://{registry}:32166"
+
     def do_GET(self):
-        here = f"http://{registry}:32166"
+        here = self.place
         if self.path.startswith("/v2/token?"):
             if wrong("token"):
                 return self.say(403)
@@ -58,6 +60,8 @@ class Registry(Answers):
         if self.headers.get("Authorization") == "Bearer of-the-lab":
             if self.path == "/v2/coulomb/inter-hub/tags/list":
                 return self.say(200, json.dumps({"tags": ["older", sha] if not wrong("tag") else ["older"]}))
+            if self.path == f"/v2/coulomb/inter-hub/manifests/{sha}" and not wrong("manifest"):
+                return self.say(200, "{}")
             return self.say(404)
         realm = f"http://{registry}:80/v2/token" if wrong("realm") else here + "/v2/token"
         if wrong("challenge"):
@@ -72,12 +76,23 @@ class Container(Answers):
         return self.say(404)
 
 
-def serve(address, port, handler, tls=False):
-    server = http.server.ThreadingHTTPServer((address, port), handler)
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 64
+
+    def handle_error(self, *_):
+        pass  # a client that does not trust us, or goes away
+
+
+def serve(address, port, handler, tls=False, clients=None):
+    server = Server((address, port), handler)
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(directory + "/cert.pem", directory + "/key.pem")
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+        if clients:  # only those whose certificate is of this authority
+            context.load_verify_locations(clients)
+            context.verify_mode = ssl.CERT_REQUIRED
+        # The handshake is the business of each connection's thread: one that says nothing keeps nobody waiting.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
@@ -92,10 +107,11 @@ def answer_names(sock):
         sock.sendto(reply + b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton(address), peer)
 
 
-serve(hub, 443, Hub, tls=True)
-serve(registry, 32166, Registry)
-serve(container, 8000, Container)
-names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-names.bind((dns, 53))
-open(directory + "/ready", "w").close()
-answer_names(names)
+if __name__ == "__main__":
+    serve(hub, 443, Hub, tls=True)
+    serve(registry, 32166, Registry)
+    serve(container, 8000, Container)
+    names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    names.bind((dns, 53))
+    open(directory + "/ready", "w").close()
+    answer_names(names)
