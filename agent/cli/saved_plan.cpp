@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -60,6 +61,11 @@ bool is_saved_plan(const std::string& file) {
 
 Result<SavedPlan> read_plan(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
+  // It says which specs are applied where: others must not be able to.
+  struct stat status = {};
+  if (!in || stat(file.c_str(), &status) != 0) return unreadable(file, "it cannot be read");
+  const bool ours = status.st_uid == 0 || status.st_uid == geteuid() || spec::caller_of_sudo() == status.st_uid;
+  if (!ours || (status.st_mode & 022U) != 0) return unreadable(file, "others could have written it");
   std::string text{std::istreambuf_iterator<char>(in), {}};
   if (text.size() > longest) return unreadable(file, "it is too long");
   const Json json = Json::parse(text, nullptr, false);

@@ -47,6 +47,12 @@ TEST_F(SavedPlanSession, HoldsNoSecrets) {
   for (const char* secret : {"s3cr3t", "w0rld", "before"}) EXPECT_EQ(text.find(secret), std::string::npos) << secret;
 }
 
+TEST_F(SavedPlanSession, APlanThatOthersCouldWriteIsRefused) {
+  plan();
+  expect_refused(place_.run("apply p.plan -e name=w0rld-name", "chmod 666 p.plan;"), "others could have written it",
+                 65);
+}
+
 TEST_F(SavedPlanSession, ANewStateOfTheSameSizeIsSeen) {
   plan();
   place_.write("tree/etc/motd", "BEFORE\n");
