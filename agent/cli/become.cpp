@@ -34,12 +34,6 @@ Error become_root(const Options& options) {
                "log in as root, or install sudo"};
 }
 
-int complain(const Error& error, int code) {
-  fmt::print(stderr, "converge: {}\n", printable(error.text()));
-  if (!error.hint.empty()) fmt::print(stderr, "          {}\n", printable(error.hint));
-  return code;
-}
-
 std::string holder_note() {
   const char* user = std::getenv("SUDO_USER");
   if (user == nullptr) user = std::getenv("USER");

@@ -132,7 +132,7 @@ class Fleet {
         .run = order_.run,
         .by = by_,
         .verb = order_.verb,
-        .diff = options_.diff,
+        .diff = options_.diff || order_.remember,
         .all = options_.verbose > 0 || options_.format == "json" || !options_.formats.empty() || order_.remember,
         .wait = options_.wait};
     if (order_.remember) {

@@ -62,6 +62,7 @@ int validate(Options options, const Validation& how) {
     return refuse("--max-concurrent must be at least 1", "with none, no test would run", goss_failed);
   options.at_once = static_cast<std::size_t>(how.max_concurrent);
   options.formats = {how.format == "json" ? "goss_json" : how.format};
+  options.as_goss = true;
   const auto outputs = parse_outputs(options.formats);
   if (!outputs) return refuse(outputs.error().text(), outputs.error().hint, goss_failed);
   const bool again = most->count() > 0;

@@ -32,6 +32,7 @@ std::string result_of(const Run& run) {
        {Outcome::in_sync, Outcome::changed, Outcome::out_of_sync, Outcome::blocked, Outcome::unknown, Outcome::failed})
     if (const std::size_t n = run.tally.of(outcome); n > 0)
       out += fmt::format("{}{} {}", out.empty() ? "" : " · ", n, name_of(outcome));
+  if (run.exit == exit_unreachable) out += out.empty() ? "unreachable" : " · some unreachable";
   return out.empty() ? "nothing" : out;
 }
 
@@ -95,7 +96,8 @@ int show(const Options& options, const History& history, const std::string& name
   Options all = options;
   all.verbose = 1;
   std::vector<Error> unwritten;
-  const Verb told_as = run->start.verb == Verb::drift ? Verb::verify : run->start.verb;
+  // What was new drift then is no more: people are told what the look found.
+  const Verb told_as = run->start.verb == Verb::drift && !json ? Verb::verify : run->start.verb;
   const auto reporter = reporter_for(all, told_as, false, unwritten);
   RunInfo info{.verb = told_as, .root = run->start.root, .version = run->start.version};
   for (const HostRecord& host : *hosts) {

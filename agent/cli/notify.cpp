@@ -2,8 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <map>
 
 #include "cli/outputs.h"
@@ -37,10 +37,11 @@ class Notifier final : public Reporter {
   void step(const std::string& /*host*/, const Step& /*step*/) override {}
   void note(const std::string& /*host*/, const std::string& /*text*/) override {}
   void compared(const std::string& host, const Compared& what) override {
-    hosts_[host].fresh = what.fresh.size();
-    if (what.fresh.empty()) return;
     Json findings = Json::array();
-    for (const Finding& each : what.fresh) findings.push_back(to_json(each));
+    for (const Finding& each : what.fresh)
+      if (verb_ != Verb::apply || stopped_being_so(each)) findings.push_back(to_json(each));
+    hosts_[host].fresh = findings.size();
+    if (findings.empty()) return;
     drifted_.push_back({{"host", host}, {"findings", std::move(findings)}});
   }
   void host_ends(const std::string& host, const Tally& tally, std::chrono::microseconds took) override {
@@ -60,6 +61,12 @@ class Notifier final : public Reporter {
   }
 
  private:
+  /// An apply finds out of sync also what is declared for the first time, or otherwise than before.
+  static bool stopped_being_so(const Finding& finding) {
+    return finding.in_sync_until && std::none_of(finding.suspects.begin(), finding.suspects.end(),
+                                                 [](const Suspect& each) { return each.kind == "spec"; });
+  }
+
   struct Host {
     bool reached = false;
     Tally tally;
@@ -94,12 +101,8 @@ class Notifier final : public Reporter {
     out += fmt::format("converge_run_exit_code{{verb=\"{}\"}} {}\n", name_of(verb_), exit_code);
     family("converge_run_timestamp_seconds", "When the last run ended.");
     out += fmt::format("converge_run_timestamp_seconds {}\n", system_.now().micros / 1'000'000);
-    const auto done = replace_file(options_.textfile, out);
-    if (!done) return log_.warning(done.error().text());
-    std::error_code failed;  // the collector is another user
-    using std::filesystem::perms;
-    std::filesystem::permissions(
-        options_.textfile, perms::owner_read | perms::owner_write | perms::group_read | perms::others_read, failed);
+    // The collector is another user.
+    if (const auto done = replace_file(options_.textfile, out, 0644); !done) log_.warning(done.error().text());
   }
 
   template <class Try>
@@ -144,7 +147,11 @@ class Notifier final : public Reporter {
     request.timeout = patience;
     const auto answer = system_.http(request);
     // A URL may hold a token: what went wrong is told without it.
-    if (!answer) return Error{answer.error().code, "it could not be reached", {}, {}};
+    if (!answer)
+      return Error{answer.error().code,
+                   answer.error().code == Errc::timeout ? "it did not answer in time" : "it could not be reached",
+                   {},
+                   {}};
     if (answer->status >= 200 && answer->status < 300) return ok();
     return Error{Errc::command_failed, fmt::format("it answered {}", answer->status), {}, {}};
   }

@@ -10,7 +10,7 @@
 
 namespace converge::cli {
 
-/// Null if nobody is to be told. `system` is this machine: it runs the command, and asks the network.
+/// Null if nobody is to be told. `system` is this machine, never a tree: it runs the command, and asks the network.
 ///   --textfile PATH: counters in the text format of Prometheus, for node_exporter's textfile collector; replaced
 ///   whole.
 ///   --on-drift WORD...: a command, with the new findings as one JSON object on its standard input.

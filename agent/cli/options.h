@@ -32,6 +32,7 @@ struct Options {
   std::string root = "/";
   std::string format = "text";
   std::vector<std::string> formats;  // verify: NAME or NAME:FILE; empty: what `format` says
+  bool as_goss = false;              // forms say what Goss would
   std::string format_options;        // of those, "perfdata,verbose"
   std::string serve;                 // verify: "ADDRESS:PORT"; empty: once
   std::string endpoint = "/healthz", cache = "5s";
@@ -52,15 +53,15 @@ struct Options {
   std::vector<std::string> on_drift;
   std::string every = "30min", splay = "5min";  // schedule
   bool heal = false;
-  std::string history;                                  // a file; "none"; empty: where it lies by itself
-  std::vector<std::string> words;                       // history WORDS, schedule WORD, report HOST..., serve ADDRESS
-  std::size_t last = 20;                                // history: so many runs
-  std::string keep = "90d";                             // history prune
-  std::string output;                                   // report: a file; empty: standard output
-  std::string since = "30d";                            // report
-  std::string stale = "2d";                             // report, serve: what was not looked at for longer is marked
-  std::string token_file;                               // serve
-  std::string out;                                      // plan: a file that keeps it
+  std::string history;                 // a file; "none"; empty: where it lies by itself
+  std::vector<std::string> words;      // history WORDS, schedule WORD, report HOST..., serve ADDRESS
+  std::size_t last = 20;               // history: so many runs
+  std::string keep = "90d";            // history prune
+  std::string output;                  // report: a file; empty: standard output
+  std::string since = "30d";           // report
+  std::string stale = "2d";            // report, serve: what was not looked at for longer is marked
+  std::string token_file;              // serve
+  std::string out;                     // plan: a file that keeps it
   std::vector<std::string> arguments;  // the whole command line after the program, for running it again as root
 };
 

@@ -1,14 +1,18 @@
 #include "cli/outputs.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
+#include <cstring>
+#include <string_view>
 
 #include "core/text.h"
 
@@ -92,7 +96,8 @@ Result<FormatOptions> parse_format_options(const std::string& words) {
 std::unique_ptr<Reporter> reporter_for(const Options& options, Verb verb, bool several, std::vector<Error>& unwritten) {
   if (options.formats.empty()) return options.format == "json" ? json_reporter() : for_people(options, verb, several);
   std::vector<std::unique_ptr<Reporter>> all;
-  const auto how = parse_format_options(options.format_options);
+  auto how = parse_format_options(options.format_options);
+  if (how) how->as_goss = options.as_goss;
   const auto outputs = parse_outputs(options.formats);
   for (const Output& each : outputs ? *outputs : std::vector<Output>()) {
     if (streams(each.name)) {
@@ -112,10 +117,17 @@ std::unique_ptr<Reporter> reporter_for(const Options& options, Verb verb, bool s
   return several_reporters(std::move(all));
 }
 
-int complain(const Error& error) {
+int complain(const Error& error, int code) {
   fmt::print(stderr, "converge: {}\n", printable(error.text()));
-  if (!error.hint.empty()) fmt::print(stderr, "          {}\n", printable(error.hint));
-  return error.code == Errc::invalid ? exit_usage : error.code == Errc::not_found ? exit_failed : exit_internal;
+  for (const std::string_view line : split_lines(error.hint))
+    fmt::print(stderr, "          {}\n", printable(without_ending(line)));
+  return code;
+}
+
+int complain(const Error& error) {
+  return complain(error, error.code == Errc::invalid     ? exit_usage
+                         : error.code == Errc::not_found ? exit_failed
+                                                         : exit_internal);
 }
 
 Timestamp wall_clock() {
@@ -123,20 +135,28 @@ Timestamp wall_clock() {
               .count()};
 }
 
-Status replace_file(const std::filesystem::path& path, const std::string& text) {
-  namespace fs = std::filesystem;
-  std::error_code failed;
-  const fs::path beside = path.string() + fmt::format(".{}", getpid());
-  {
-    std::ofstream out(beside, std::ios::trunc | std::ios::binary);
-    out << text;
-    if (!out.flush()) failed = std::make_error_code(std::errc::io_error);
+Status replace_file(const std::filesystem::path& path, const std::string& text, unsigned mode) {
+  const std::string beside = path.string() + fmt::format(".{}", getpid());
+  const auto fail = [&](int why) -> Status {
+    (void)unlink(beside.c_str());
+    return Error{Errc::io, fmt::format("cannot write '{}': {}", printable(path.string()), strerror(why)), {}, {}};
+  };
+  (void)unlink(beside.c_str());  // of a run that was killed; whoever may put a link here finds it is not followed
+  const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+  if (fd < 0) return fail(errno);
+  std::string_view left = text;
+  int why = 0;
+  while (!left.empty() && why == 0) {
+    const ssize_t written = ::write(fd, left.data(), left.size());
+    if (written >= 0)
+      left.remove_prefix(static_cast<std::size_t>(written));
+    else if (errno != EINTR)
+      why = errno;
   }
-  if (!failed) fs::rename(beside, path, failed);
-  if (!failed) return ok();
-  std::error_code ignored;
-  fs::remove(beside, ignored);
-  return Error{Errc::io, fmt::format("cannot write '{}': {}", printable(path.string()), failed.message()), {}, {}};
+  if (why == 0 && mode != 0 && fchmod(fd, mode) != 0) why = errno;
+  if (close(fd) != 0 && why == 0) why = errno;
+  if (why == 0 && rename(beside.c_str(), path.c_str()) != 0) why = errno;
+  return why == 0 ? ok() : fail(why);
 }
 
 }  // namespace converge::cli

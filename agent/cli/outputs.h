@@ -37,11 +37,13 @@ class HostObserver final : public Observer {
   const std::string& host_;
 };
 
-/// Tells a verb's failure on standard error. @return the exit code it means.
+/// Says `error` and its hint on standard error. @return `code`
+int complain(const Error& error, int code);
+/// The same. @return the exit code that the error means for a verb.
 int complain(const Error& error);
 Timestamp wall_clock();
 
-/// Puts `text` into a new file in place of `path`.
-Status replace_file(const std::filesystem::path& path, const std::string& text);
+/// Puts `text` into a new file in place of `path`; a link there is replaced, not followed. `mode`: 0 as the umask says.
+Status replace_file(const std::filesystem::path& path, const std::string& text, unsigned mode = 0);
 
 }  // namespace converge::cli

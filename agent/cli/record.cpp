@@ -108,10 +108,28 @@ history::RunStart start_of(const Recording& about, Timestamp began) {
   start.sources = digest_of_sources(about.loaded.sources);
   start.words = words_of(about.options);
   start.version = CONVERGE_VERSION;
-  start.root = about.options.root;
+  std::error_code failed;
+  start.root = fs::absolute(about.options.root, failed).lexically_normal().string();
+  if (failed) start.root = about.options.root;
   start.boot = boot_id();
   start.pid = getpid();
   return start;
+}
+
+/// What is kept of a unified diff, the same whether it was to be shown or not: its hunks without the lines around them,
+/// which may be anybody's. A file that not everybody may read, or a long diff, leaves a digest, so that another change
+/// can be told from this one. Of what is made or removed whole nothing is kept.
+std::string kept_diff(const std::string& host, const Step& step, bool anybody_may_read) {
+  constexpr std::size_t most = 8192;
+  if (step.diff.empty()) return {};
+  if (const Check* kind = find_check(step.checks, "kind"); kind != nullptr && kind->verdict == Verdict::fail) return {};
+  std::string out;
+  for (const std::string_view line : split_lines(step.diff))
+    if (!line.starts_with(' ')) out += line;
+  if (anybody_may_read && out.size() <= most) return out;
+  return fmt::format("({} are not kept; digest {})\n",
+                     anybody_may_read ? "so many lines" : "lines that not everybody may read",
+                     sha256_hex(host + "\n" + step.id + "\n" + out).substr(0, 12));
 }
 
 class Recorder final : public Reporter {
@@ -127,8 +145,12 @@ class Recorder final : public Reporter {
   void compared(const std::string& host, const Compared& what) override { next_.compared(host, what); }
 
   void step(const std::string& host, const Step& step) override {
-    steps_[host].push_back(step);
-    next_.step(host, step);
+    Step& kept = steps_[host].emplace_back(step);
+    kept.diff = kept_diff(host, step, anybody_may_read(host, step));
+    if (about_.options.diff || step.diff.empty()) return next_.step(host, step);
+    Step told = step;
+    told.diff.clear();
+    next_.step(host, told);
   }
 
   void host_ends(const std::string& host, const Tally& tally, std::chrono::microseconds took) override {
@@ -138,10 +160,9 @@ class Recorder final : public Reporter {
     record.whole = whole_ && !tally.interrupted;
     eventful_ = eventful_ || tally.of(Outcome::in_sync) + tally.of(Outcome::skipped) != tally.total();
     Compared found = remember(record);
-    if (about_.verb == Verb::drift) {
-      find_witnesses(host, found);
-      next_.compared(host, found);
-    }
+    // After an apply the host's files say when it wrote them, and no more who did before.
+    if (about_.verb == Verb::drift || about_.verb == Verb::verify) find_witnesses(host, found);
+    if (about_.verb == Verb::drift || about_.verb == Verb::apply) next_.compared(host, found);
     next_.host_ends(host, tally, took);
   }
 
@@ -197,6 +218,19 @@ class Recorder final : public Reporter {
   }
 
  private:
+  /// What a step's diff shows: only for whole files it could be what is others' secret.
+  bool anybody_may_read(const std::string& host, const Step& step) const {
+    constexpr std::string_view file = "file:";
+    if (const Check* mode = find_check(step.checks, "mode"); mode != nullptr && !mode->expected.empty())
+      return ((mode->expected.back() - '0') & 4) != 0;
+    if (!step.id.starts_with(file)) return true;
+    const auto path = AbsPath::parse(step.id.substr(file.size()));
+    if (!path || step.diff.empty() || !about_.local.contains(host)) return false;
+    const auto state = about_.view.look(*path);
+    const auto* regular = state ? std::get_if<RegularFile>(&*state) : nullptr;
+    return regular != nullptr && (regular->mode.bits & 4U) != 0;
+  }
+
   using Opened = Result<std::pair<std::unique_ptr<history::History>, std::int64_t>>;
 
   Opened open(Timestamp began) const {

@@ -76,10 +76,18 @@ Status still_holds(const SavedPlan& plan, const Options& options, Loaded& loaded
     for (const std::string& line : differences(host, now.take())) lines.push_back(host.name + "  " + line);
   }
   if (lines.empty()) return ok();
-  return Error{Errc::refused,
-               fmt::format("the plan no longer holds, and nothing has been changed: {}", join(lines, "; ")),
-               {},
-               "plan again"};
+  lines.emplace_back("plan again");
+  return Error{Errc::refused, "the plan no longer holds, and nothing has been changed", {}, join(lines, "\n")};
+}
+
+/// A plug-in of Nagios has four exit codes of its own: 2 is critical, 3 is unknown.
+int exit_for(const Options& options, int code) {
+  const auto outputs = parse_outputs(options.formats);
+  const bool plug_in = outputs && std::any_of(outputs->begin(), outputs->end(), [](const Output& each) {
+                         return each.name == "nagios" && each.file.empty();
+                       });
+  if (!plug_in || options.as_goss || code == exit_ok) return code;
+  return code == exit_failed || code == exit_differences ? 2 : 3;
 }
 
 }  // namespace
@@ -204,7 +212,13 @@ int run_verb(const Options& typed) {
   const bool several = local.size() + elsewhere.size() > 1;
   std::vector<Error> unwritten;
   auto told = reporter_for(options, verb, several, unwritten);
-  if (auto others = notifier(options, *system, log)) {
+  std::unique_ptr<System> outside;  // of a tree: who is told is told from this machine
+  if (options.root != "/" && (!options.on_drift.empty() || !options.webhook.empty())) {
+    auto machine = open_system(AbsPath("/"));
+    if (!machine) return complain(machine.error(), exit_failed);
+    outside = *std::move(machine);
+  }
+  if (auto others = notifier(options, outside ? *outside : *system, log)) {
     std::vector<std::unique_ptr<Reporter>> both;
     both.push_back(std::move(told));
     both.push_back(std::move(others));
@@ -237,7 +251,7 @@ int run_verb(const Options& typed) {
     std::optional<Planning> planning;
     if (saving) planning.emplace(*saving, *system, *facts, &observer, options.diff);
     Observer& told_of = planning ? static_cast<Observer&>(*planning) : observer;
-    const RunOptions how{options.diff || saving, [] { return interrupted(); }};
+    const RunOptions how{options.diff || saving || remembering, [] { return interrupted(); }};
     const Tally tally = converge::run(verb, items, *system, told_of, how);
     if (saving)
       saving->hosts.push_back({host, digest_of_items(*saving, options, loaded, host, *facts), planning->take()});
@@ -248,8 +262,8 @@ int run_verb(const Options& typed) {
   }
   if (auto kept = journaling.problem() ? Status(*journaling.problem()) : journal.finish(system->now()); !kept)
     log.warning(fmt::format("this run cannot be undone: {}", kept.error().text()));
+  lock.reset();  // nothing more happens here; telling others may take its time
   if (!elsewhere.empty()) {
-    lock.reset();  // nothing more happens here
     FleetOrder order{.verb = verb, .hosts = elsewhere, .password = password ? &*password : nullptr, .run = run_id};
     order.remember = remembering != nullptr && !history_file(options).empty();
     if (order.remember) order.looked = last_looks(options);
@@ -266,13 +280,15 @@ int run_verb(const Options& typed) {
       return complain(Error{Errc::refused, "the plan is not kept: not all of it can be done, or is known", {}, {}},
                       code);
     if (const auto kept = write_plan(options.out, *saving); !kept) return complain(kept.error(), exit_internal);
+    if (options.format == "text")
+      fmt::print("kept: `converge apply {}` does exactly that, or nothing\n", printable(options.out));
   }
   for (const Error& error : unwritten) return complain(error, exit_internal);
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
     log.error(fmt::format("the report could not be written; the run itself ended with exit code {}", code));
     return exit_internal;
   }
-  return code;
+  return exit_for(options, code);
 }
 
 }  // namespace converge::cli

@@ -10,23 +10,23 @@
 #include <filesystem>
 #include <map>
 
+#include "cli/become.h"
 #include "cli/load.h"
+#include "cli/log.h"
 #include "cli/outputs.h"
+#include "cli/record.h"
 #include "cli/verbs.h"
 #include "core/text.h"
+#include "remote/bootstrap.h"
 #include "system/lock.h"
 #include "system/posix_system.h"
+#include "undo/journaling.h"
+#include "undo/store.h"
 
 namespace converge::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-int complain(const Error& error, int code) {
-  fmt::print(stderr, "converge: {}\n", printable(error.text()));
-  if (!error.hint.empty()) fmt::print(stderr, "          {}\n", printable(error.hint));
-  return code;
-}
 
 /// Nobody but root can change what is run: neither it nor a directory it lies in.
 Status only_roots(const fs::path& program) {
@@ -103,6 +103,15 @@ int put_status(const SystemView& view) {
     fmt::print("no drift check is scheduled on this host\n");
     return exit_failed;
   };
+  constexpr const char* timer_file = "/etc/systemd/system/converge-drift.timer";
+  if (!view.is_live() && there(timer_file)) {
+    const auto seen = view.read(AbsPath(timer_file), 64_KiB);
+    if (!seen) return complain(seen.error(), exit_unknown);
+    for (const std::string_view raw : split_lines(seen->content))
+      if (const std::string_view line = without_ending(raw); line.starts_with("OnCalendar="))
+        fmt::print("timer    {}, in a tree that is not running\n", printable(line));
+    return exit_ok;
+  }
   if (!there("/run/systemd/system")) {
     for (const char* table : {"/etc/crontabs/root", "/etc/cron.d/converge-drift"}) {
       const auto seen = view.read(AbsPath(table), 1_MiB);
@@ -116,7 +125,7 @@ int put_status(const SystemView& view) {
     }
     return none();
   }
-  if (!there("/etc/systemd/system/converge-drift.timer")) return none();
+  if (!there(timer_file)) return none();
   std::map<std::string, std::string> timer, service;
   for (const auto& [unit, values] :
        {std::pair{"converge-drift.timer", &timer}, std::pair{"converge-drift.service", &service}}) {
@@ -187,6 +196,12 @@ int schedule_verb(const Options& options) {
                             {},
                             "go to that directory, and leave -i out"},
                       exit_usage);
+    if (!options.extra_vars.empty())
+      return complain(Error{Errc::invalid,
+                            "the timer has no -e: it would look for other values than you",
+                            {},
+                            "put them into the inventory: group_vars or host_vars"},
+                      exit_usage);
     const bool good = load_inventory(options, true, loaded, diagnostics);
     if (print_diagnostics(diagnostics) || !good) return exit_bad_input;
     auto one = this_host(options, loaded, *facts);
@@ -201,18 +216,27 @@ int schedule_verb(const Options& options) {
   }
   spec::Item item{.spec = "schedule", .module = "drift_timer", .name = "drift_timer"};
   item.parameters = parameters_of(options, host, directory.string(), program.string(), owner);
-  auto work = render_items({item}, system->get(), *facts, diagnostics);
+  undo::JournalingSystem journaling(**system);
+  auto work = render_items({item}, &journaling, *facts, diagnostics);
   if (print_diagnostics(diagnostics)) return exit_usage;
 
   const auto start = std::chrono::steady_clock::now();
-  auto lock = RunLock::take(*root, fmt::format("converge schedule (pid {})", getpid()), options.wait);
+  auto lock = RunLock::take(*root, holder_note(), options.wait);
   if (!lock) return complain(lock.error(), lock.error().code == Errc::changed ? exit_busy : exit_failed);
   std::vector<Error> unwritten;
   const auto reporter = reporter_for(options, Verb::apply, false, unwritten);
-  const std::string shown = what == "install" ? host : facts->hostname;
+  const std::string shown = what == "install"          ? host
+                            : !options.limit.empty()   ? options.limit
+                            : !facts->hostname.empty() ? facts->hostname
+                                                       : "localhost";
+  const std::string run_id = remote::random_id(), kept_in = undo_directory(options);
+  undo::JournalFile journal(kept_in, run_id);
+  if (!kept_in.empty()) journaling.keep_in(journal, {run_id, shown, root->str(), who_runs(), journaling.now()});
   reporter->run_begins({Verb::apply, {shown}, root->str(), CONVERGE_VERSION, item.name.size()});
   HostObserver observer(*reporter, shown);
-  const Tally tally = apply(work, **system, observer, {options.diff, {}});
+  const Tally tally = apply(work, journaling, observer, {options.diff, {}});
+  if (auto kept = journaling.problem() ? Status(*journaling.problem()) : journal.finish(journaling.now()); !kept)
+    Log(log_level_of(options)).warning(fmt::format("this cannot be undone: {}", kept.error().text()));
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start);
   reporter->host_ends(shown, tally, took);
   const int code = exit_code(Verb::apply, tally);

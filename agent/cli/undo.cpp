@@ -30,10 +30,16 @@ using Journals = std::vector<undo::Stored>;
 void put(const std::string& text) { (void)std::fwrite(text.data(), 1, text.size(), stdout); }
 
 int list(const Options& options, const Journals& journals) {
+  const auto history = open_history(options, history::Access::read);  // it knows their numbers
+  if (!journals.empty() && options.format != "json")
+    put("UID       RUN    WHEN                     HOST  WHO   WHAT\n");
   for (const auto& [file, journal] : journals) {
     const undo::RunHead& head = journal.head;
+    const auto run = history ? (*history)->run(head.uid) : Result<history::Run>(history.error());
+    const std::int64_t number = run ? run->id : 0;  // 0: it has none
     if (options.format == "json") {
       put(Json{{"uid", head.uid},
+               {"run", number > 0 ? Json(number) : Json(nullptr)},
                {"began", head.began.micros},
                {"host", head.host},
                {"root", head.root},
@@ -45,9 +51,11 @@ int list(const Options& options, const Journals& journals) {
           "\n");
       continue;
     }
-    std::string line = fmt::format("{}  {}  {}  {}  {} changed", head.uid.substr(0, 8), head.began.text(),
-                                   printable(head.host), printable(head.who), journal.subjects.size());
+    std::string line = fmt::format("{}  {:5}  {}  {}  {}  {} changed", head.uid.substr(0, 8),
+                                   number > 0 ? std::to_string(number) : "-", head.began.text(), printable(head.host),
+                                   printable(head.who), journal.subjects.size());
     if (!journal.remarks.empty()) line += fmt::format(" · {} for good", journal.remarks.size());
+    if (head.root != "/") line += " · in " + printable(head.root);
     if (!journal.ended) line += " · cut off";
     if (!journal.undone_by.empty()) line += " · undone by " + journal.undone_by.substr(0, 8);
     put(line + "\n");

@@ -720,11 +720,17 @@ class Sqlite final : public History {
     if (record.steps.empty() || is_verb(run_id, Verb::undo)) return out;  // undo looks at no declared resource
 
     const Looks before = take_shape(host, record);
+    KeptDiffs kept_before = [this, run_id, host = host.id, body,
+                             read = std::optional<std::map<Key, std::string>>()](const Key& key) mutable {
+      if (!read) read = diffs_before(run_id, host, body);
+      return (*read)[key];
+    };
     for (const Step& step : record.steps) {
       if (open.empty() && step.outcome == Outcome::in_sync) continue;
       const auto known = open.find({step.item, step.id});
       if (known == open.end() && step.outcome == Outcome::in_sync) continue;
-      compare(host.id, step, record, before, known == open.end() ? open[{step.item, step.id}] : known->second, out);
+      compare(host.id, step, record, before, kept_before,
+              known == open.end() ? open[{step.item, step.id}] : known->second, out);
     }
     for (auto& [key, findings] : open)
       for (Open& each : findings)
@@ -754,6 +760,21 @@ class Sqlite final : public History {
         run("UPDATE finding SET suspects = ? WHERE id = ?", text_of(finding.suspects), finding.id);
       }
     }
+  }
+
+  /// What the look before kept of how a resource differed; "" if nothing, or the same as now.
+  using KeptDiffs = std::function<std::string(const Key&)>;
+
+  std::map<Key, std::string> diffs_before(std::int64_t run_id, std::int64_t host, std::optional<std::int64_t> body) {
+    std::map<Key, std::string> out;
+    Query row =
+        ask("SELECT body.id, body.steps FROM look JOIN body ON body.id = look.body WHERE host = ? AND run < ?"
+            " ORDER BY run DESC LIMIT 1",
+            host, run_id);
+    if (!row.next() || row.number(0) == body) return out;
+    if (const auto steps = unpack(row.text(1)))
+      for (const Step& step : *steps) out[{step.item, step.id}] = step.diff;
+    return out;
   }
 
   /// When resources were looked at before this look, if they were.
@@ -813,7 +834,7 @@ class Sqlite final : public History {
   }
 
   void compare(std::int64_t host, const Step& step, const HostRecord& record, const Looks& before,
-               std::vector<Open>& open, Compared& out) {
+               const KeptDiffs& kept_before, std::vector<Open>& open, Compared& out) {
     if (!was_looked_at(step)) return;
     const bool changed = step.outcome == Outcome::changed;
     std::vector<Finding> wrong = findings_of(record.host, step, record.ended);
@@ -823,8 +844,14 @@ class Sqlite final : public History {
       const auto same = std::find_if(open.begin(), open.end(), [&](const Open& one) {
         return one.finding.property == finding.property && one.finding.unknown == finding.unknown;
       });
+      // Of a content its size is told: another one of that size shows in what is kept of the diff.
+      const auto is_other = [&] {
+        if (changed || finding.property != "content" || step.diff.empty()) return false;
+        const std::string was = kept_before({step.item, step.id});
+        return !was.empty() && was != step.diff;
+      };
       if (same != open.end() && !same->seen && same->finding.actual == finding.actual &&
-          same->finding.expected == finding.expected) {
+          same->finding.expected == finding.expected && !is_other()) {
         same->seen = true;
         if (!changed) out.old.push_back(same->finding);
         continue;
@@ -841,8 +868,8 @@ class Sqlite final : public History {
           host, finding.property, finding.unknown, finding.expected, finding.actual, finding.detail,
           finding.in_sync_until, finding.out_since, finding.began, host, step.item, step.id);
       finding.id = sqlite3_last_insert_rowid(database_.get());
-      out.fresh.push_back(finding);
       if (changed) close(finding, record.ended, "converged", out);
+      out.fresh.push_back(finding);
     }
     for (Open& each : open) {
       if (each.finding.ended) continue;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <utility>
 
 #include "core/text.h"
 #include "report/live.h"
@@ -31,6 +32,7 @@ class DriftReporter final : public Reporter {
 
   void step(const std::string& host, const Step& step) override {
     if (live_ && step.outcome == Outcome::out_of_sync) live_->changing(host);
+    if (!step.diff.empty()) diffs_[host][{step.item, step.id}] = step.diff;
     if (options_.all && step.outcome == Outcome::in_sync) row(host, step.item, "in sync", "32", step.id, "", step.at);
   }
 
@@ -41,6 +43,7 @@ class DriftReporter final : public Reporter {
     for (const Finding& each : what.fresh) ++(each.unknown ? unknown_ : new_);
     for (const Finding& each : what.old) ++(each.unknown ? unknown_ : old_);
     healed_ += what.healed.size();
+    diffs_.erase(host);
   }
 
   void host_ends(const std::string& host, const Tally& tally, std::chrono::microseconds /*took*/) override {
@@ -96,6 +99,7 @@ class DriftReporter final : public Reporter {
       for (const std::string& detail : details) put(indent() + detail + "\n");
       put(indent() + dimmed(dates_of(first)) + "\n");
       for (const Suspect& each : first.suspects) put(indent() + dimmed("perhaps: " + printable(each.text)) + "\n");
+      if (!first.ended) put(diff_lines(options_.colour, std::exchange(diffs_[host][{first.item, first.resource}], "")));
       i = next;
     }
   }
@@ -153,6 +157,7 @@ class DriftReporter final : public Reporter {
   std::size_t in_sync_ = 0, new_ = 0, old_ = 0, healed_ = 0, unknown_ = 0;
   bool interrupted_ = false;
   std::map<NoRun, std::size_t> missing_;
+  std::map<std::string, std::map<std::pair<std::string, std::string>, std::string>> diffs_;  // by host, item, resource
   std::unique_ptr<Live> live_;
 };
 

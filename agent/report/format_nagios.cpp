@@ -19,9 +19,10 @@ std::string escaped(const std::string& text) {
 }  // namespace
 
 std::string write_nagios(const Results& results, const FormatOptions& options) {
+  const bool fails = options.as_goss || results.count(TestResult::Kind::fail) > 0;
+  const char* word = results.passed() ? "OK" : fails ? "CRITICAL" : "UNKNOWN";
   const std::size_t skipped = results.count(TestResult::Kind::skip);
-  std::string out = fmt::format("GOSS {} - {}, Duration: {}", results.passed() ? "OK" : "CRITICAL", results.summary(),
-                                in_seconds(results.took));
+  std::string out = fmt::format("GOSS {} - {}, Duration: {}", word, results.summary(), in_seconds(results.took));
   if (options.perfdata)
     out += fmt::format("|total={} failed={} skipped={} duration={}", results.count(), results.failed(), skipped,
                        in_seconds(results.took));

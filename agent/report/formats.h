@@ -58,6 +58,7 @@ std::vector<TestResult> results_of(const std::string& host, const Step& step);
 
 struct FormatOptions {
   bool pretty = false, verbose = false, perfdata = false, sort = false, exclude_raw = false;
+  bool as_goss = false;  // which has no word for what could not be told
 };
 
 struct Format {

@@ -10,6 +10,7 @@ namespace {
 class JsonReporter final : public Reporter {
  public:
   void run_begins(const RunInfo& info) override {
+    drift_ = info.verb == Verb::drift;
     put({{"event", "run"},
          {"format", 1},
          {"version", info.version},
@@ -27,6 +28,7 @@ class JsonReporter final : public Reporter {
     put(event);
   }
   void compared(const std::string& host, const Compared& what) override {
+    if (!drift_) return;
     const auto tell = [&](const char* state, const std::vector<Finding>& findings) {
       for (const Finding& each : findings) {
         Json event{{"event", "drift"}, {"host", host}, {"state", state}};
@@ -67,6 +69,8 @@ class JsonReporter final : public Reporter {
     const std::string line = event.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
     (void)std::fwrite(line.data(), 1, line.size(), stdout);
   }
+
+  bool drift_ = false;
 };
 
 }  // namespace

@@ -38,7 +38,8 @@ class Reporter {
   virtual void step(const std::string& host, const Step& step) = 0;
   /// Something worth knowing that is no step: "the run before this one was cut off".
   virtual void note(const std::string& host, const std::string& text) = 0;
-  /// Before host_ends() of a drift run: what is new, what was known, what is in sync again.
+  /// Before host_ends() of a drift run, and of an apply that is remembered: what is new, what was known, what is in
+  /// sync again.
   virtual void compared(const std::string& /*host*/, const Compared& /*compared*/) {}
   /// What the host knows about a step of a drift run, and a run that it did by itself: before compared().
   virtual void evidence(const std::string& /*host*/, const Testimony& /*evidence*/) {}

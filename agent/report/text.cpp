@@ -123,7 +123,7 @@ class TextReporter final : public Reporter {
     if (more > 0) line += fmt::format(" and {} more", more);
     const std::string changes = describe(step);
     if (!changes.empty()) line += "  " + changes;
-    line += dimmed("  " + printable(step.at));
+    if (!step.at.empty() && step.at != "-") line += dimmed("  " + printable(step.at));
     line += '\n';
     if (step.error) {
       line += indent() + printable(step.error->text()) + "\n";
@@ -134,7 +134,7 @@ class TextReporter final : public Reporter {
       if (!check.detail.empty() && (check.verdict == Verdict::fail || check.verdict == Verdict::unknown) &&
           check.detail != step.note && !(step.error && step.error->text().find(check.detail) != std::string::npos))
         line += indent() + printable(check.property) + ": " + printable(check.detail) + "\n";
-    if (!step.diff.empty()) line += diff_lines(step.diff);
+    if (!step.diff.empty()) line += diff_lines(options_.colour, step.diff);
     put(line);
   }
 
@@ -199,24 +199,6 @@ class TextReporter final : public Reporter {
     return in_colour(options_.colour, code, text);
   }
   std::string dimmed(const std::string& text) const { return in_colour(options_.colour, "2", text); }
-
-  std::string diff_lines(const std::string& diff) const {
-    std::string out;
-    for (const std::string_view line : split_lines(diff)) {
-      const std::string text = "    " + printable(without_ending(line), true);
-      const bool head = line.starts_with("---") || line.starts_with("+++");
-      if (!options_.colour || head)
-        out += text;
-      else if (line.starts_with("+"))
-        out += "\x1b[32m" + text + "\x1b[0m";
-      else if (line.starts_with("-"))
-        out += "\x1b[31m" + text + "\x1b[0m";
-      else
-        out += text;
-      out += '\n';
-    }
-    return out;
-  }
 
   void put(const std::string& text) {
     if (text.empty()) return;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/text.h"
+
 namespace converge {
 
 std::string in_words(std::chrono::microseconds took) {
@@ -24,6 +26,17 @@ std::string padded(std::string text, std::size_t to) {
 
 std::string in_colour(bool colour, const char* code, const std::string& text) {
   return colour ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
+}
+
+std::string diff_lines(bool colour, const std::string& diff) {
+  std::string out;
+  for (const std::string_view line : split_lines(diff)) {
+    const std::string text = "    " + printable(without_ending(line), true);
+    const bool head = line.starts_with("---") || line.starts_with("+++");
+    const char* code = line.starts_with("+") ? "32" : line.starts_with("-") ? "31" : "";
+    out += (*code == '\0' || head ? text : in_colour(colour, code, text)) + "\n";
+  }
+  return out;
 }
 
 }  // namespace converge

@@ -17,5 +17,7 @@ std::size_t width(std::string_view text);
 std::string padded(std::string text, std::size_t to);
 /// `text` between the escapes of SGR `code` ("31"), ECMA-48 8.3.117, or as it is.
 std::string in_colour(bool colour, const char* code, const std::string& text);
+/// A unified diff as it is shown: below what it belongs to, escaped.
+std::string diff_lines(bool colour, const std::string& diff);
 
 }  // namespace converge

@@ -152,11 +152,102 @@ TEST_F(RememberedSession, MetricsOfARunAreAFile) {
 TEST_F(RememberedSession, NobodyIsToldOfOldDrift) {
   run("");
   place_.write("tree/etc/motd", "broken\n");
-  Ran ran = run("drift --on-drift /bin/true");
-  EXPECT_TRUE(has(ran.err, "nobody was told of this drift")) << "no command runs in a tree: " << ran.err;
+  Ran ran = run("drift --on-drift /bin/false");
+  EXPECT_TRUE(has(ran.err, "ended with status 1: nobody was told of this drift")) << ran.err;
   EXPECT_EQ(ran.exit, 2);
-  ran = run("drift --on-drift /bin/true");
+  ran = run("drift --on-drift /bin/false");
   EXPECT_EQ(ran.err, "") << "it is old by now";
+}
+
+TEST_F(RememberedSession, WhatAnApplyPutsRightIsTold) {
+  const std::string tell = " --on-drift /usr/bin/tee --on-drift '" + (place_.here() / "told").string() + "'";
+  EXPECT_EQ(run(tell).exit, 0);
+  EXPECT_EQ(place_.read("told"), "") << "what is made for the first time did not stop being so";
+  place_.write("tree/etc/motd", "broken\n");
+  const Ran ran = run(tell + " --textfile drift.prom");
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  const auto told = nlohmann::json::parse(place_.read("told"));
+  EXPECT_EQ(told["hosts"][0]["findings"][0]["id"], "file:/etc/motd");
+  EXPECT_EQ(told["hosts"][0]["findings"][0]["how"], "converged");
+  EXPECT_TRUE(has(place_.read("drift.prom"), "converge_new_drift{host=\"node1\"} 1\n"));
+  place_.write("told", "");
+  place_.write("specs/motd.yaml",
+               "spec: motd\nhosts: pair\nconverge:\n"
+               "  - file: {path: /etc/motd, content: \"hello again\\n\", mode: \"0644\"}\n");
+  EXPECT_EQ(run(tell).exit, 0);
+  EXPECT_EQ(place_.read("told"), "") << "it is declared otherwise";
+}
+
+TEST_F(RememberedSession, DriftIsRememberedWithItsLines) {
+  run("");
+  place_.write("tree/etc/motd", "broken\n");
+  EXPECT_FALSE(has(run("drift").out, "-broken"));
+  EXPECT_TRUE(has(history("show last").out, "    -broken\n    +hello\n"));
+  EXPECT_TRUE(has(run("drift --diff").out, "    -broken\n    +hello\n"));
+  EXPECT_TRUE(has(place_.run("report --history h.db").out, "-broken"));
+}
+
+TEST_F(RememberedSession, LinesThatNotEverybodyMayReadAreNotKept) {
+  place_.write("specs/motd.yaml",
+               "hosts: pair\nconverge:\n"
+               "  - file: {path: /etc/key, content: \"declared-s3cr3t\\n\", mode: \"0640\"}\n"
+               "  - line: {path: /etc/hosts, line: 127.0.0.1 localhost, create: true}\n");
+  run("");
+  place_.write("tree/etc/key", "found-s3cr3t\n");
+  place_.write("tree/etc/hosts", "# s3cr3t of others\n");
+  EXPECT_TRUE(has(run("drift --diff").out, "found-s3cr3t"));
+  EXPECT_EQ(run("").exit, 0);
+  EXPECT_TRUE(has(history("show 2").out, "not kept; digest ")) << history("show 2").out;
+  EXPECT_TRUE(has(history("show 2").out, "+127.0.0.1 localhost"));
+  EXPECT_FALSE(has(history("show 2").out + history("show 3").out, "s3cr3t"));
+  for (const char* file : {"h.db", "h.db-wal"}) EXPECT_FALSE(has(place_.read(file), "s3cr3t")) << file;
+}
+
+TEST_F(RememberedSession, AnotherChangeOfTheSameSizeIsNewDrift) {
+  run("");
+  place_.write("tree/etc/motd", "HELLO\n");
+  EXPECT_TRUE(has(run("drift").out, "1 new"));
+  EXPECT_TRUE(has(run("drift").out, "0 new · 1 old"));
+  place_.write("tree/etc/motd", "OTHER\n");
+  const Ran ran = run("drift --diff");
+  EXPECT_TRUE(has(ran.out, "1 new")) << ran.out;
+  EXPECT_TRUE(has(ran.out, "    -OTHER\n")) << ran.out;
+  EXPECT_TRUE(has(run("drift").out, "0 new · 1 old")) << "whether lines are shown or not";
+}
+
+TEST_F(RememberedSession, WhatVerifyFindsFirstHasSuspectsToo) {
+  run("");
+  place_.write("tree/etc/motd", "broken\n");
+  EXPECT_EQ(run("verify").exit, 1);
+  EXPECT_TRUE(has(run("drift").out, "perhaps: /etc/motd was written at 2"));
+}
+
+TEST_F(RememberedSession, AReadOnlyHistoryIsAWarning) {
+  run("");
+  if (place_.run("history --history h.db", "unshare -m true || exit 77;").exit == 77) GTEST_SKIP() << "needs root";
+  place_.write("tree/etc/motd", "broken\n");
+  const std::string read_only =
+      "mkdir -p ro; mv h.db* ro; exec unshare -m sh -c 'mount --bind ro ro; mount -o remount,bind,ro ro; exec \"$@\"' "
+      "sh";
+  Ran ran = place_.run("-l node1 --root tree --history ro/h.db", read_only);
+  EXPECT_EQ(ran.exit, 0) << ran.out << ran.err;
+  EXPECT_EQ(place_.read("tree/etc/motd"), "hello\n");
+  EXPECT_TRUE(has(ran.err, "warning: this run is not in the history: the history 'ro/h.db' cannot be written"))
+      << ran.err;
+  ran = place_.run("history --history ro/h.db");
+  EXPECT_TRUE(has(ran.out, "2 changed")) << ran.out << ran.err;
+  EXPECT_FALSE(has(ran.out, "1 changed")) << ran.out;
+}
+
+TEST_F(RememberedSession, AMetricsFileIsNotWrittenThroughALink) {
+  place_.write("victim", "mine\n");
+  const Ran ran = place_.run("drift -l node1 --root tree --textfile d.prom", "ln -s victim d.prom.$$; umask 077; exec");
+  EXPECT_EQ(ran.exit, 2);
+  EXPECT_EQ(place_.read("victim"), "mine\n");
+  EXPECT_TRUE(has(place_.read("d.prom"), "converge_run_exit_code"));
+  const auto mode = std::filesystem::status(place_.here() / "d.prom").permissions();
+  EXPECT_EQ(static_cast<unsigned>(mode), 0644U) << "the collector is another user";
+  EXPECT_TRUE(has(run("drift --textfile no/d.prom").err, "cannot write 'no/d.prom': No such file or directory"));
 }
 
 class Scheduled : public RememberedSession {
@@ -191,8 +282,26 @@ TEST_F(Scheduled, WhatCannotBeKeptIsRefused) {
   EXPECT_TRUE(has(ran.err, "'7min' does not divide an hour or a day")) << ran.err;
   EXPECT_EQ(schedule("install -l pair -c local").exit, 64) << "two hosts";
   EXPECT_EQ(schedule("install -l node1 -c local -i elsewhere").exit, 64);
+  ran = schedule("install -l node1 -c local -e size=4");
+  EXPECT_EQ(ran.exit, 64) << "the timer would look for another size";
+  EXPECT_TRUE(has(ran.err, "the timer has no -e")) << ran.err;
   EXPECT_EQ(schedule("sometimes").exit, 64);
   EXPECT_EQ(schedule("status").exit, 1);
+}
+
+TEST_F(Scheduled, StatusOfATreeAndUndo) {
+  std::filesystem::create_directories(place_.here() / "tree/etc/systemd/system");
+  const std::string kept = "export CONVERGE_HISTORY=$PWD/h.db;", tree = " --root '" + place_.here().string() + "/tree'";
+  EXPECT_EQ(place_.run("schedule install -l node1 -c local" + tree, kept).exit, 0);
+  Ran ran = place_.run("schedule status" + tree);
+  EXPECT_EQ(ran.exit, 0);
+  EXPECT_TRUE(has(ran.out, "OnCalendar=")) << ran.out << ran.err;
+  if (geteuid() != 0) GTEST_SKIP() << "undo is root's";
+  EXPECT_TRUE(has(place_.run("undo", kept).out, "in " + place_.here().string() + "/tree")) << "it says which tree";
+  ran = place_.run("undo last", kept);
+  EXPECT_EQ(ran.exit, 0) << ran.out << ran.err;
+  EXPECT_EQ(service(), "");
+  EXPECT_EQ(place_.run("schedule status" + tree).exit, 1);
 }
 
 }  // namespace

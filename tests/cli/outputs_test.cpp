@@ -33,7 +33,7 @@ TEST(Outputs, NoneLetsATextOfAHostBeMore) {
   for (const char* format : {"documentation", "rspecish", "junit", "tap", "nagios", "prometheus", "goss_json",
                              "json_oneline", "structured", "text", "json"}) {
     const Ran ran = verify_as(place, format, "-o verbose,perfdata -v");
-    EXPECT_EQ(ran.exit, 1) << format << ran.err;
+    EXPECT_EQ(ran.exit, std::string_view(format) == "nagios" ? 2 : 1) << format << ran.err;
     EXPECT_FALSE(ran.out.empty()) << format;
     EXPECT_FALSE(has(ran.out, "\x1b")) << format;
     EXPECT_FALSE(has(ran.out, "\x01")) << format;
@@ -67,6 +67,21 @@ TEST(Outputs, NagiosHasOneBarAndOneStatus) {
   EXPECT_TRUE(out.starts_with("GOSS CRITICAL - Count: 6, Failed: 4, Skipped: 1, Duration: ")) << out;
   EXPECT_EQ(std::count(out.begin(), out.end(), '|'), 1) << out;
   EXPECT_EQ(lines_of(out), 5U) << out;
+}
+
+TEST(Outputs, NagiosExitsAsPlugInsDo) {
+  const Workplace place;
+  const auto asked = [&](const std::string& gossfile) {
+    place.write("goss.yaml", gossfile);
+    return place.run("verify -g goss.yaml -f nagios");
+  };
+  EXPECT_EQ(asked("file: {/etc: {exists: true}}").exit, 0);
+  Ran ran = asked("file: {/etc: {exists: false}}");
+  EXPECT_EQ(ran.exit, 2);
+  EXPECT_TRUE(ran.out.starts_with("GOSS CRITICAL")) << ran.out;
+  ran = asked("registry: {HKLM: {exists: true}}");
+  EXPECT_EQ(ran.exit, 3) << ran.out;
+  EXPECT_TRUE(ran.out.starts_with("GOSS UNKNOWN")) << ran.out;
 }
 
 TEST(Outputs, PrometheusLabelsAreQuoted) {
