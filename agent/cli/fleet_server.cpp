@@ -22,8 +22,11 @@ int fleet_server_verb(const Options& options) {
   // ":8081" alone is this machine's, whatever it means elsewhere: what others may see has to be said.
   const std::string asked = options.words.empty() ? ":8081" : options.words.front();
   const std::string address = asked.starts_with(':') ? "127.0.0.1" + asked : asked;
-  const auto endpoint = web::parse_endpoint(address.starts_with("*:") ? address.substr(1) : address);
-  if (!endpoint) return complain(endpoint.error());
+  auto endpoint = web::parse_endpoint(address.starts_with("*:") ? address.substr(1) : address);
+  if (!endpoint) {
+    endpoint.error().hint = "write :8081 for this machine alone, or '*:8081' for all addresses";
+    return complain(endpoint.error());
+  }
   const auto stale = parse_span(options.stale);
   if (!stale) return complain(stale.error());
   if (options.tls_certificate.empty() && !(options.tls_key.empty() && options.tls_client_ca.empty()))

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <map>
@@ -58,14 +59,7 @@ int list(const Options& options, const History& history, const std::string& host
     rows.push_back({std::to_string(run.id), run.start.began.text(), std::string(name_of(run.start.verb)),
                     printable(run.start.who), std::to_string(run.hosts),
                     result_of(run) + (run.ended ? " · " + took(run) : "")});
-  std::array<std::size_t, 5> widths{};
-  for (const auto& row : rows)
-    for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < widths.size(); ++i) line += padded(row[i], widths[i] + 2);
-    put(line + row.back() + "\n");
-  }
+  put(in_columns(rows));
   return exit_ok;
 }
 

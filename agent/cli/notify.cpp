@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "cli/outputs.h"
+#include "cli/record.h"
 #include "core/text.h"
 #include "report/step_json.h"
 #include "system/network.h"
@@ -17,6 +20,7 @@ namespace {
 constexpr int tries = 3;
 constexpr auto between_tries = std::chrono::milliseconds(500);
 constexpr auto patience = std::chrono::seconds(10);
+constexpr std::size_t most_untold = 256U << 10U;  // bytes
 
 /// A label's value in the text format: backslash, quote and newline are escaped.
 std::string label(std::string_view value) {
@@ -53,11 +57,10 @@ class Notifier final : public Reporter {
 
   void run_ends(int exit_code, std::chrono::microseconds /*took*/) override {
     if (!options_.textfile.empty()) write_metrics(exit_code);
-    if (drifted_.empty()) return;
-    const Json news{{"event", "drift"}, {"version", CONVERGE_VERSION}, {"hosts", drifted_}};
-    const std::string text = news.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-    if (!options_.on_drift.empty()) persist("the command of --on-drift", [&] { return run(text); });
-    if (!options_.webhook.empty()) persist("the webhook", [&] { return post(text); });
+    if (!options_.on_drift.empty())
+      tell("the command of --on-drift", ".untold-command", [&](const std::string& news) { return run(news); });
+    if (!options_.webhook.empty())
+      tell("the webhook", ".untold-webhook", [&](const std::string& news) { return post(news); });
   }
 
  private:
@@ -105,13 +108,42 @@ class Notifier final : public Reporter {
     if (const auto done = replace_file(options_.textfile, out, 0644); !done) log_.warning(done.error().text());
   }
 
+  /// Tells what is new, and what could not be told before: that lies beside the history until it is told.
   template <class Try>
-  void persist(const char* what, const Try& attempt) {
-    for (int left = tries; left > 0; --left) {
-      const Status done = attempt();
-      if (done) return;
-      if (left == 1 || done.error().code == Errc::invalid)
-        return log_.warning(fmt::format("{}: {}: nobody was told of this drift", what, done.error().text()));
+  void tell(const char* what, const char* ending, const Try& attempt) {
+    const std::string history = history_file(options_), file = history.empty() ? "" : history + ending;
+    Json hosts = file.empty() ? Json::array() : untold(file);
+    const bool waited = !hosts.empty();
+    hosts.insert(hosts.end(), drifted_.begin(), drifted_.end());
+    if (hosts.empty()) return;
+    const Json news{{"event", "drift"}, {"version", CONVERGE_VERSION}, {"hosts", hosts}};
+    const std::string text = news.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    const Status done = persist([&] { return attempt(text); });
+    std::error_code failed;
+    if (done) {
+      if (waited) std::filesystem::remove(file, failed);
+      return;
+    }
+    const std::string kept = hosts.dump(-1, ' ', false, Json::error_handler_t::replace);
+    const bool later = !file.empty() && kept.size() <= most_untold && replace_file(file, kept, 0600);
+    log_.warning(fmt::format("{}: {}: nobody was told of this drift{}", what, done.error().text(),
+                             later ? "; the next run tries again" : ""));
+  }
+
+  static Json untold(const std::string& file) {
+    std::ifstream in(file, std::ios::binary);
+    std::string text(most_untold + 1, '\0');
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(in.gcount()));
+    Json hosts = Json::parse(text, nullptr, false);
+    return hosts.is_array() ? hosts : Json::array();
+  }
+
+  template <class Try>
+  Status persist(const Try& attempt) {
+    for (int left = tries;; --left) {
+      Status done = attempt();
+      if (done || left == 1 || done.error().code == Errc::invalid) return done;
       system_.pause(between_tries);
     }
   }

@@ -15,8 +15,8 @@ namespace converge::cli {
 ///   whole.
 ///   --on-drift WORD...: a command, with the new findings as one JSON object on its standard input.
 ///   --webhook URL, or @FILE that holds it: the same is posted there.
-/// Commands and webhooks are for new drift only, and tried three times; what fails is a warning, and changes nothing
-/// else.
+/// Commands and webhooks are for new drift only, and tried three times, and again by the next run with a history; what
+/// fails is a warning, and changes nothing else.
 std::unique_ptr<Reporter> notifier(const Options& options, System& system, Log& log);
 
 }  // namespace converge::cli

@@ -212,13 +212,14 @@ int run_verb(const Options& typed) {
   const bool several = local.size() + elsewhere.size() > 1;
   std::vector<Error> unwritten;
   auto told = reporter_for(options, verb, several, unwritten);
-  std::unique_ptr<System> outside;  // of a tree: who is told is told from this machine
+  // Who is told is told from this machine, whatever tree was looked at, and that is nothing to undo.
+  std::unique_ptr<System> outside;
   if (options.root != "/" && (!options.on_drift.empty() || !options.webhook.empty())) {
     auto machine = open_system(AbsPath("/"));
     if (!machine) return complain(machine.error(), exit_failed);
     outside = *std::move(machine);
   }
-  if (auto others = notifier(options, outside ? *outside : *system, log)) {
+  if (auto others = notifier(options, outside ? *outside : **opened, log)) {
     std::vector<std::unique_ptr<Reporter>> both;
     both.push_back(std::move(told));
     both.push_back(std::move(others));

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 
@@ -31,8 +32,7 @@ void put(const std::string& text) { (void)std::fwrite(text.data(), 1, text.size(
 
 int list(const Options& options, const Journals& journals) {
   const auto history = open_history(options, history::Access::read);  // it knows their numbers
-  if (!journals.empty() && options.format != "json")
-    put("UID       RUN    WHEN                     HOST  WHO   WHAT\n");
+  std::vector<std::array<std::string, 6>> rows{{"UID", "RUN", "WHEN", "HOST", "WHO", "WHAT"}};
   for (const auto& [file, journal] : journals) {
     const undo::RunHead& head = journal.head;
     const auto run = history ? (*history)->run(head.uid) : Result<history::Run>(history.error());
@@ -51,16 +51,16 @@ int list(const Options& options, const Journals& journals) {
           "\n");
       continue;
     }
-    std::string line = fmt::format("{}  {:5}  {}  {}  {}  {} changed", head.uid.substr(0, 8),
-                                   number > 0 ? std::to_string(number) : "-", head.began.text(), printable(head.host),
-                                   printable(head.who), journal.subjects.size());
-    if (!journal.remarks.empty()) line += fmt::format(" · {} for good", journal.remarks.size());
-    if (head.root != "/") line += " · in " + printable(head.root);
-    if (!journal.ended) line += " · cut off";
-    if (!journal.undone_by.empty()) line += " · undone by " + journal.undone_by.substr(0, 8);
-    put(line + "\n");
+    std::string what = fmt::format("{} changed", journal.subjects.size());
+    if (!journal.remarks.empty()) what += fmt::format(" · {} for good", journal.remarks.size());
+    if (head.root != "/") what += " · in " + printable(head.root);
+    if (!journal.ended) what += " · cut off";
+    if (!journal.undone_by.empty()) what += " · undone by " + journal.undone_by.substr(0, 8);
+    rows.push_back({head.uid.substr(0, 8), number > 0 ? std::to_string(number) : "-", head.began.text(),
+                    printable(head.host), printable(head.who), std::move(what)});
   }
-  if (journals.empty() && options.format != "json") put("no run is on record here\n");
+  if (options.format == "json") return exit_ok;
+  put(journals.empty() ? std::string("no run is on record here\n") : in_columns(rows));
   return exit_ok;
 }
 

@@ -28,6 +28,18 @@ std::string in_colour(bool colour, const char* code, const std::string& text) {
   return colour ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
 }
 
+std::string in_columns(const std::vector<std::array<std::string, 6>>& rows) {
+  std::array<std::size_t, 5> widths{};
+  for (const auto& row : rows)
+    for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+  std::string out;
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < widths.size(); ++i) out += padded(row[i], widths[i] + 2);
+    out += row.back() + "\n";
+  }
+  return out;
+}
+
 std::string diff_lines(bool colour, const std::string& diff) {
   std::string out;
   for (const std::string_view line : split_lines(diff)) {

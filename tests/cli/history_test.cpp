@@ -152,11 +152,29 @@ TEST_F(RememberedSession, MetricsOfARunAreAFile) {
 TEST_F(RememberedSession, NobodyIsToldOfOldDrift) {
   run("");
   place_.write("tree/etc/motd", "broken\n");
-  Ran ran = run("drift --on-drift /bin/false");
-  EXPECT_TRUE(has(ran.err, "ended with status 1: nobody was told of this drift")) << ran.err;
+  const Ran ran = run("drift --on-drift /bin/true");
   EXPECT_EQ(ran.exit, 2);
-  ran = run("drift --on-drift /bin/false");
-  EXPECT_EQ(ran.err, "") << "it is old by now";
+  EXPECT_EQ(ran.err, "");
+  EXPECT_EQ(run("drift --on-drift /bin/false").err, "") << "it is old by now";
+}
+
+TEST_F(RememberedSession, WhatNobodyCouldBeToldIsToldByTheNextRun) {
+  run("");
+  place_.write("tree/etc/motd", "broken\n");
+  const Ran ran = run("drift --on-drift /bin/false");
+  EXPECT_EQ(ran.exit, 2);
+  EXPECT_TRUE(has(ran.err, "ended with status 1: nobody was told of this drift; the next run tries again")) << ran.err;
+  place_.write("tree/etc/hosts", "");
+  const std::string tell = "drift --on-drift /usr/bin/tee --on-drift '" + (place_.here() / "told").string() + "'";
+  EXPECT_EQ(run(tell).err, "");
+  const auto hosts = nlohmann::json::parse(place_.read("told"))["hosts"];
+  ASSERT_EQ(hosts.size(), 2U);
+  EXPECT_EQ(hosts[0]["findings"][0]["id"], "file:/etc/motd");
+  EXPECT_TRUE(has(hosts[1]["findings"][0]["id"], "line:/etc/hosts"));
+  place_.write("told", "");
+  run(tell);
+  EXPECT_EQ(place_.read("told"), "") << "once";
+  EXPECT_FALSE(std::filesystem::exists(place_.here() / "h.db.untold-command"));
 }
 
 TEST_F(RememberedSession, WhatAnApplyPutsRightIsTold) {
@@ -170,6 +188,8 @@ TEST_F(RememberedSession, WhatAnApplyPutsRightIsTold) {
   EXPECT_EQ(told["hosts"][0]["findings"][0]["id"], "file:/etc/motd");
   EXPECT_EQ(told["hosts"][0]["findings"][0]["how"], "converged");
   EXPECT_TRUE(has(place_.read("drift.prom"), "converge_new_drift{host=\"node1\"} 1\n"));
+  const Ran undo = place_.run("undo --history h.db");
+  EXPECT_FALSE(has(undo.out, "for good")) << "telling is nothing that the run did: " << undo.out;
   place_.write("told", "");
   place_.write("specs/motd.yaml",
                "spec: motd\nhosts: pair\nconverge:\n"
