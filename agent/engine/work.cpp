@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "checks/gossfile.h"
+#include "engine/contradictions.h"
 
 namespace converge {
 namespace {
@@ -116,6 +117,7 @@ std::vector<Work> render_items(std::vector<spec::Item> items, const SystemView* 
     }
     out.push_back(std::move(work));
   }
+  find_contradictions(out, diagnostics);
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/contradictions.h"
 #include "tests/support/fake_commands.h"
 
 namespace converge {
@@ -429,6 +430,56 @@ TEST(ExitCode, TheWorstWins) {
   EXPECT_EQ(code(Verb::plan, {Outcome::out_of_sync, Outcome::in_sync}), 2);
   EXPECT_EQ(code(Verb::plan, {Outcome::failed, Outcome::unknown}), 1);
   EXPECT_EQ(code(Verb::apply, {Outcome::changed, Outcome::skipped}), 0);
+}
+
+std::string contradictions(std::vector<Resource> first, std::vector<Resource> second, std::string skipped = {}) {
+  std::vector<Work> work{work_of("a", std::move(first)), work_of("b", std::move(second))};
+  work[1].skipped = std::move(skipped);
+  Diagnostics found;
+  find_contradictions(work, found);
+  std::string out;
+  for (const Diagnostic& each : found) out += each.message;
+  return out;
+}
+
+TEST(Contradictions, AreTwoWillsAboutOneThing) {
+  const auto said = [](std::string_view what, std::string_view property) {
+    return "'" + std::string(what) + "' is declared at - too, with another " + std::string(property);
+  };
+  const AbsPath x("/etc/x");
+  File readable = file("/etc/x", "a\n"), gone{.place = x, .absent = true};
+  readable.mode = Mode{0600};
+  EXPECT_EQ(contradictions({file("/etc/x", "a\n")}, {file("/etc/x", "b\n")}), said("/etc/x", "content"));
+  EXPECT_EQ(contradictions({file("/etc/x", "a\n")}, {readable}), said("/etc/x", "mode"));
+  EXPECT_EQ(contradictions({file("/etc/x", "a\n")}, {gone}), said("/etc/x", "state"));
+  EXPECT_EQ(contradictions({file("/etc/x", "a\n")}, {Directory{.place = x}}),
+            said("/etc/x", "kind: it is a file there"));
+  EXPECT_EQ(contradictions({Directory{.place = x}}, {Directory{.place = x, .mode = Mode{0700}}}),
+            said("/etc/x", "mode"));
+  EXPECT_EQ(contradictions({SymbolicLink{.place = x, .target = "a"}}, {SymbolicLink{.place = x, .target = "b"}}),
+            said("/etc/x", "target"));
+  EXPECT_EQ(contradictions({Swap{.path = x, .size = 1_GiB}}, {Swap{.path = x, .size = 2_GiB}}), said("/etc/x", "size"));
+  EXPECT_EQ(contradictions({Sysctl{"vm.swappiness", "10", x}}, {Sysctl{"vm/swappiness", "20", x}}),
+            said("kernel parameter vm.swappiness", "value"));
+  EXPECT_EQ(
+      contradictions({Service{.name = "k3s", .running = true}}, {Service{.name = "k3s.service", .running = false}}),
+      said("service k3s", "running"));
+  EXPECT_EQ(contradictions({file("/etc/x", "a\n")}, {Line{.place = x, .line = "b"}}), said("/etc/x", "content"));
+  EXPECT_EQ(contradictions({Line{.place = x, .line = "a=1", .match = "^a="}},
+                           {Line{.place = x, .line = "a=2", .match = "^a="}}),
+            said("line:/etc/x:^a=", "line"));
+  EXPECT_EQ(contradictions({Block{.place = x, .name = "n", .content = "b\n"}}, {file("/etc/x", "a\n")}),
+            said("/etc/x", "content"));
+}
+
+TEST(Contradictions, AreNotWhatHoldsTogether) {
+  const AbsPath x("/etc/x");
+  EXPECT_EQ(contradictions({Directory{.place = x}}, {Directory{.place = x}}), "");
+  EXPECT_EQ(contradictions({file("/etc/x", "a\n")}, {Line{.place = x, .line = "a"}}), "");
+  EXPECT_EQ(contradictions({Line{.place = x, .line = "a"}}, {Line{.place = x, .line = "b"}}), "");
+  EXPECT_EQ(contradictions({Service{.name = "k3s", .running = true}}, {Service{.name = "k3s", .enabled = false}}), "");
+  EXPECT_EQ(contradictions({file("/etc/x", "a\n")}, {file("/etc/x", "b\n")}, "when: is false"), "");
+  EXPECT_EQ(contradictions({file("/etc/x", "a\n")}, {file("/etc/y", "b\n")}), "");
 }
 
 }  // namespace
