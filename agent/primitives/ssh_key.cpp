@@ -181,6 +181,7 @@ ResourceId id(const SshKey& p) { return "ssh_key:" + p.path.str(); }
 
 Result<SshKey::State> inspect(const SshKey& p, const SystemView& view) {
   SshKey::State state;
+  state.live = view.is_live();
   const auto closed = [&](const Error& error) { return error.code == Errc::permission; };
 
   auto looked = view.look(private_place(p));
@@ -217,7 +218,7 @@ Result<SshKey::State> inspect(const SshKey& p, const SystemView& view) {
 
 Checks compare(const SshKey& p, const SshKey::State& state) {
   const auto& [user, path, type, comment] = p;
-  const auto& [private_key, public_key, is_closed, unreadable, unfinished] = state;
+  const auto& [private_key, public_key, is_closed, unreadable, unfinished, live] = state;
   (void)comment;  // of a key that exists it is a name for people, and registered with it: left as it is
   (void)type;     // judge() compares it
   Checks checks;
@@ -235,6 +236,8 @@ Checks compare(const SshKey& p, const SshKey::State& state) {
     if (const auto there = parse_public_key(public_key.content); there && there->same_key(shown)) shown = *there;
     key.detail = fmt::format("register this key: {} ({})", printable(shown.text()), shown.fingerprint());
   }
+  constexpr const char* why = "needs a running system: ssh-keygen makes it";
+  if (!live && absent(private_key)) key = check_skipped("key", in_words(p), why);
   checks.push_back(std::move(key));
   if (absent(private_key)) {
     if (!absent(public_key)) checks.push_back(check_equal("public key", "absent", kind_of(public_key.state)));
@@ -242,6 +245,8 @@ Checks compare(const SshKey& p, const SshKey::State& state) {
     check_attributes(checks, private_key.state, private_mode, owner_of(p));
     if (unreadable)
       checks.push_back(check_unknown("public key", "of the private key", "the private key could not be read"));
+    else if (!live && absent(public_key))
+      checks.push_back(check_skipped("public key", "of the private key", why));
     else
       checks.push_back(check_that("public key", verdicts.public_key.empty(), "of the private key",
                                   verdicts.public_key.empty() ? "of the private key" : verdicts.public_key));
@@ -296,6 +301,7 @@ Status apply(const SshKey& p, const SshKey::State& first, System& system) {
 
   if (state.unfinished)
     if (auto cleared = clear_workshop(p, system); !cleared) return cleared;
+  if (!state.live) return ok();
   if (absent(state.private_key)) {
     Status made = make_pair(p, system);
     // Nothing is left behind on failure either; the first reason is the one to report.

@@ -18,6 +18,7 @@ struct SshKey {
     bool closed = false;           // the directory is not the user's to look into
     bool unreadable = false;       // the private key is there, and the user may not read it
     bool unfinished = false;       // what an interrupted run left: a directory only we name so
+    bool live = true;              // false: a directory tree, where ssh-keygen cannot be run for the user
   };
 };
 

@@ -32,6 +32,23 @@ TEST(SshKey, IsMadeWhenAbsentWithTheUsersOwnRights) {
   EXPECT_TRUE(host.content(path + ".pub").ends_with(" tegwick@coulombcore\n"));
 }
 
+TEST(SshKey, OfADirectoryTreeIsLeftOutAndSaysSo) {
+  FakeSystem host = fake_debian();
+  host.live = false;
+  const Checks checks = checks_of(gitea_key(), host);
+  ASSERT_NE(nullptr, find_check(checks, "key"));
+  EXPECT_EQ(Verdict::skipped, find_check(checks, "key")->verdict);
+  EXPECT_FALSE(any_fails(checks));
+  FakeSystem with_key = host_with_key();
+  with_key.live = false;
+  with_key.set_mode(path, Mode{0644});
+  with_key.erase(path + ".pub");
+  EXPECT_EQ(Verdict::skipped, find_check(checks_of(gitea_key(), with_key), "public key")->verdict);
+  EXPECT_TRUE(apply_once(gitea_key(), with_key)) << "its mode does not need one";
+  EXPECT_EQ(Mode{0600}, std::get<RegularFile>(with_key.state(path)).mode);
+  EXPECT_FALSE(any_fails(checks_of(gitea_key(), with_key)));
+}
+
 TEST(SshKey, ShowsWhatToRegister) {
   FakeSystem host = host_with_key();
   const Checks checks = checks_of(gitea_key(), host);
