@@ -186,6 +186,38 @@ std::optional<std::string> obstacle(const std::optional<EffectiveLimit::Value>& 
   return value ? "overridden by " + value->where : std::string();
 }
 
+/// A line of our file after the edit, "FILE:LINE", by the number it has there now: ours may have gone from above it.
+std::string as_it_is_now(const LoginLimits& p, std::string_view now, std::string_view edited,
+                         const std::string& where) {
+  const std::string ours = p.file.str() + ":";
+  std::uint64_t number = 0;
+  if (!where.starts_with(ours) || !parse_number(where.substr(ours.size()), number)) return where;
+  const auto after = split_lines(edited), before = split_lines(now);
+  if (number == 0 || number > after.size()) return where;
+  const auto same = std::find_if(before.rbegin(), before.rend(), [&](std::string_view line) {
+    return without_ending(line) == without_ending(after[number - 1]);
+  });
+  return same == before.rend() ? where : fmt::format("{}{}", ours, before.rend() - same);
+}
+
+/// Refuses where the limits would not be ours even if our file held `edited`.
+Status guard_override(const LoginLimits& p, const LoginLimits::State& state, const std::string& edited) {
+  auto after = effective_limit(files_with(p, state, edited), subject_of(p, state), p.item);
+  const auto now = [&](std::string& where) { where = as_it_is_now(p, state.seen.content, edited, where); };
+  if (!after.cancelled.empty()) now(after.cancelled);
+  for (auto [value, wanted] : {std::pair(after.soft, p.soft), std::pair(after.hard, p.hard)}) {
+    if (value) now(value->where);
+    if (const auto why = obstacle(value, after.cancelled, wanted))
+      return Error{Errc::refused,
+                   fmt::format("the {} limit of '{}' would be {}", p.item, p.user.name, *why),
+                   {},
+                   after.cancelled.empty()
+                       ? "change that line, or name a later file of /etc/security/limits.d in 'file'"
+                       : "remove that line: wherever it stands, it cancels all limits of the user"};
+  }
+  return ok();
+}
+
 Result<std::uint64_t> threads_of(std::uint32_t uid, const SystemView& view) {
   auto names = view.list(AbsPath("/proc"));
   if (!names) return std::move(names).error();
@@ -397,16 +429,7 @@ Status preflight(const LoginLimits& p, const LoginLimits::State& state, const Sy
                  {},
                  "limit the user's services instead"};
   }
-  const auto after =
-      effective_limit(files_with(p, state, edit_limits(p, state.seen.content)), subject_of(p, state), p.item);
-  for (const auto& [value, wanted] : {std::pair(after.soft, p.soft), std::pair(after.hard, p.hard)}) {
-    if (const auto why = obstacle(value, after.cancelled, wanted)) {
-      return Error{Errc::refused,
-                   fmt::format("the {} limit of '{}' would be {}", p.item, p.user.name, *why),
-                   {},
-                   "change that line, or name a later file of /etc/security/limits.d in 'file'"};
-    }
-  }
+  if (auto free = guard_override(p, state, edit_limits(p, state.seen.content)); !free) return free;
   if (!view.is_live() || p.force || p.item != "nproc") return ok();
   const auto threads = threads_of(p.user.uid, view);
   if (!threads) return threads.error().during("counting the threads of " + p.user.name);
@@ -420,15 +443,7 @@ Status preflight(const LoginLimits& p, const LoginLimits::State& state, const Sy
 
 Status apply(const LoginLimits& p, const LoginLimits::State& state, System& system) {
   const auto text = edit_limits(p, state.seen.content);
-  const auto after = effective_limit(files_with(p, state, text), subject_of(p, state), p.item);
-  for (const auto& [value, wanted] : {std::pair(after.soft, p.soft), std::pair(after.hard, p.hard)}) {
-    if (const auto why = obstacle(value, after.cancelled, wanted)) {
-      return Error{Errc::refused,
-                   fmt::format("the {} limit of '{}' would be {}", p.item, p.user.name, *why),
-                   {},
-                   "change that line, or name a later file of /etc/security/limits.d in 'file'"};
-    }
-  }
+  if (auto free = guard_override(p, state, text); !free) return free;
   if (text == state.seen.content) return ok();
   WriteOptions options;
   if (const auto* file = std::get_if<RegularFile>(&state.seen.state)) {

@@ -167,6 +167,21 @@ TEST(LoginLimitsOfAHost, WhatALaterFileOverridesIsNamedAndThatFileStays) {
   }
 }
 
+TEST(LoginLimitsOfAHost, ALineOfTheSameFileIsNamedAsItStandsThereNow) {
+  FakeSystem host = fake_debian();
+  host.put_file("/etc/security/limits.conf", "tegwick - nproc 100\n@x soft nproc 5\ntegwick -\n");
+  const auto cancelled = tried(wanted(), host);
+  ASSERT_FALSE(cancelled);
+  EXPECT_NE(cancelled.error().message.find("cancelled by /etc/security/limits.conf:3"), std::string::npos)
+      << cancelled.error().text();
+  EXPECT_EQ(cancelled.error().hint, "remove that line: wherever it stands, it cancels all limits of the user");
+  host.put_file("/etc/security/limits.conf", "tegwick - nproc 100\ntegwick soft nproc 1\n1000:1000 soft nproc 7\n");
+  const auto overridden = tried(wanted(), host);
+  ASSERT_FALSE(overridden);
+  EXPECT_NE(overridden.error().message.find("overridden by /etc/security/limits.conf:3"), std::string::npos)
+      << overridden.error().text();
+}
+
 TEST(LoginLimitsOfAHost, WhatDoesNotWinDoesNotMatter) {
   FakeSystem host = converged();
   host.put_file("/etc/security/limits.d/zz.conf", "* - nproc 100\n@sudo - nproc 5\n");
