@@ -204,7 +204,8 @@ class Selector {
 
   Result<Names> regex(std::string_view text) const {
     const std::string_view body = text.substr(1);
-    if (body.empty() || body.size() > 1000) return bad(fmt::format("'{}' is not a regular expression", text));
+    if (body.empty() || body.size() > 1000)
+      return bad(fmt::format("'{}' is not a regular expression", text), "write 1 to 1000 bytes of it after the '~'");
     try {
       // __polynomial: no back references, and no pattern that takes for ever.
       const std::regex regex(body.begin(), body.end(), std::regex::ECMAScript | std::regex_constants::__polynomial);
@@ -212,6 +213,13 @@ class Selector {
         return std::regex_search(name.begin(), name.end(), regex, std::regex_constants::match_continuous);
       });
       if (names) return std::move(*names);
+      const std::regex any_case(body.begin(), body.end(),
+                                std::regex::ECMAScript | std::regex::icase | std::regex_constants::__polynomial);
+      if (std::string near = first_name([&](std::string_view name) {
+            return std::regex_search(name.begin(), name.end(), any_case, std::regex_constants::match_continuous);
+          });
+          !near.empty())
+        return bad(fmt::format("no host or group matches '{}'", text), small_and_capital(near));
     } catch (const std::regex_error& error) {
       return bad(fmt::format("'{}' is not a regular expression: {}", text, error.what()),
                  "the syntax is ECMAScript's, without back references");
@@ -220,7 +228,26 @@ class Selector {
                "a regular expression is matched from the start of a name; begin it with '.*' to search");
   }
 
+  static std::string small_and_capital(std::string_view near) {
+    return fmt::format("small and capital letters differ: did you mean '{}'?", near);
+  }
+
+  /// The first host or group that `matches`, or "".
+  template <class Matches>
+  std::string first_name(Matches matches) const {
+    for (const std::string_view host : hosts_)
+      if (matches(host)) return std::string(host);
+    for (const auto& [name, group] : inventory_.groups)
+      if (matches(name)) return name;
+    return {};
+  }
+
   Error nothing(std::string_view text) const {
+    if (text.find_first_of("*?[") != std::string_view::npos) {
+      const std::string glob = lower(text);
+      const std::string near = first_name([&](std::string_view name) { return glob_matches(glob, lower(name)); });
+      if (!near.empty()) return bad(fmt::format("no host or group matches '{}'", text), small_and_capital(near));
+    }
     std::vector<std::string> names(hosts_.begin(), hosts_.end());
     for (const auto& [name, group] : inventory_.groups) names.push_back(name);
     std::string hint = did_you_mean(text, names);

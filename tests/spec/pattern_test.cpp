@@ -124,6 +124,12 @@ TEST_F(Pattern, FilesHoldOnePatternALine) {
 TEST_F(Pattern, ANearMissIsAnErrorWithDidYouMean) {
   EXPECT_EQ(select("coulombcore"), "error: no host or group matches 'coulombcore' | did you mean 'CoulombCore'?");
   EXPECT_EQ(select("WEB"), "error: no host or group matches 'WEB' | did you mean 'web'?");
+  EXPECT_EQ(
+      select("coulombc*"),
+      "error: no host or group matches 'coulombc*' | small and capital letters differ: did you mean 'CoulombCore'?");
+  EXPECT_EQ(
+      select("~.*LOMBCORE"),
+      "error: no host or group matches '~.*LOMBCORE' | small and capital letters differ: did you mean 'CoulombCore'?");
   EXPECT_EQ(select("db1"), "error: no host or group matches 'db1' | did you mean 'db'?");
   EXPECT_EQ(select("web:nosuchthing").substr(0, 46), "error: no host or group matches 'nosuchthing' ");
   EXPECT_EQ(select("web:!w3b"), "error: no host or group matches 'w3b' | did you mean 'web'?");
