@@ -4,10 +4,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "cli/outputs.h"
 #include "cli/record.h"
 #include "cli/verbs.h"
+#include "core/diagnostic.h"
+#include "core/text.h"
 #include "remote/agent.h"
 #include "remote/fleet.h"
 
@@ -449,6 +452,25 @@ std::vector<std::string> verb_first(std::vector<std::string> words) {
   return words;
 }
 
+/// What to say of a word that stands where a spec may, is no file and is nearly a verb; "" if there is none.
+std::string misspelt_verb(const std::vector<std::string>& words) {
+  std::vector<std::string> names;
+  for (const VerbRow& row : verbs) names.emplace_back(row.name);
+  for (std::size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+    if (takes_value(words[i])) {
+      ++i;
+      continue;
+    }
+    std::error_code ignored;
+    if (words[i].starts_with('-') || words[i].find_first_of("./=,") != std::string::npos ||
+        std::filesystem::exists(words[i], ignored))
+      continue;
+    if (const std::string hint = did_you_mean(words[i], names); !hint.empty())
+      return fmt::format("there is no verb and no spec '{}'\n          {}", printable(words[i]), hint);
+  }
+  return {};
+}
+
 }  // namespace
 
 int main_of(int argc, char** argv) {
@@ -463,7 +485,13 @@ int main_of(int argc, char** argv) {
   if (words.empty()) words = {"--help"};
   if (name == "verify") words.insert(words.begin(), "verify");  // a link of that name is the verb
   options.arguments = words;
-  words = verb_first(std::move(words));
+  std::vector<std::string> ordered = verb_first(words);
+  const bool implied = ordered.size() > words.size();
+  if (const std::string problem = implied ? misspelt_verb(words) : ""; !problem.empty()) {
+    fmt::print(stderr, "converge: {}\n", problem);
+    return exit_usage;
+  }
+  words = std::move(ordered);
 
   CLI::App app("converge: says what a host should be, makes it so, and proves it", "converge");
   app.set_version_flag("--version", std::string("converge " CONVERGE_VERSION));

@@ -122,7 +122,11 @@ bool load_specs(const Options& options, Loaded& loaded, Diagnostics& diagnostics
   std::vector<spec::Spec> specs;
   for (const std::string& file : spec_files(options, loaded, diagnostics)) {
     auto one = spec::load_spec(file, known, loaded.files, loaded.sources, diagnostics);
-    if (one) specs.push_back(std::move(*one));
+    if (!one) continue;
+    for (const spec::RawItem& item : one->items)  // also of items that are left out here, or are for other hosts
+      if (const Module* module = find_module(item.module))
+        spec::check_keys(item.parameters, module->fields, diagnostics);
+    specs.push_back(std::move(*one));
   }
   loaded.specs = spec::in_order(std::move(specs), diagnostics);
   return std::none_of(diagnostics.begin() + static_cast<std::ptrdiff_t>(before), diagnostics.end(),

@@ -52,22 +52,16 @@ class Checker {
       return report(value.at(), fmt::format("wants a mapping, found {}", description(value)), std::move(hint));
     }
     if (entries != nullptr)
-      for (const Entry& entry : *entries) {
-        const auto known =
-            std::find_if(fields.begin(), fields.end(), [&](const Field& field) { return field.name == entry.key; });
-        if (known == fields.end())
-          unknown_key(entry, fields);
-        else if (!entry.value.is_null())
-          check(*known, entry.value);
-      }
-    for (const Field& field : fields) {
-      if (!field.required) continue;
-      const Value* given = value.find(field.name);
-      if (given == nullptr)
-        report(value.at(), fmt::format("'{}' is missing", field.name), std::string(field.doc));
-      else if (given->is_null())
-        report(given->at(), fmt::format("'{}' has no value", field.name), std::string(field.doc));
-    }
+      for (const Entry& entry : *entries)
+        if (const Field* field = known(entry, fields); field != nullptr && !entry.value.is_null())
+          check(*field, entry.value);
+    required(value, fields);
+  }
+
+  void keys(const Value& value, std::span<const Field> fields) {
+    if (const Map* entries = value.map())
+      for (const Entry& entry : *entries) known(entry, fields);
+    if (value.map() != nullptr || value.is_null()) required(value, fields);
   }
 
  private:
@@ -78,9 +72,24 @@ class Checker {
     report(value.at(), fmt::format("'{}' wants {}, found {}", field.name, wanted, description(value)), std::move(hint));
   }
 
-  void unknown_key(const Entry& entry, std::span<const Field> fields) {
+  /// The field of an entry's key; null after a diagnostic.
+  const Field* known(const Entry& entry, std::span<const Field> fields) {
+    for (const Field& field : fields)
+      if (field.name == entry.key) return &field;
     std::string hint = fields.empty() ? "it takes none" : nearest_or_all(entry.key, names_of(fields), "known keys");
     report(entry.key_at, fmt::format("unknown key '{}'", printable(entry.key)), std::move(hint));
+    return nullptr;
+  }
+
+  void required(const Value& value, std::span<const Field> fields) {
+    for (const Field& field : fields) {
+      if (!field.required) continue;
+      const Value* given = value.find(field.name);
+      if (given == nullptr)
+        report(value.at(), fmt::format("'{}' is missing", field.name), std::string(field.doc));
+      else if (given->is_null())
+        report(given->at(), fmt::format("'{}' has no value", field.name), std::string(field.doc));
+    }
   }
 
   void check(const Field& field, const Value& value) {
@@ -278,6 +287,10 @@ Value read_fallback(std::string_view text, SourcePos at) {
 }
 
 }  // namespace
+
+void check_keys(const Value& written, std::span<const Field> fields, Diagnostics& diagnostics) {
+  Checker(diagnostics).keys(written, fields);
+}
 
 Params::Params(const Value& value, std::span<const Field> fields, Diagnostics& diagnostics)
     : value_(value), fields_(fields), diagnostics_(&diagnostics) {

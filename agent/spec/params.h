@@ -41,6 +41,10 @@ struct Field {
   std::vector<Field> of;                  // the keys of a mapping, or of each element of a mapping_list
 };
 
+/// Reports the keys of `written` that `fields` does not have, and those required that it lacks. Nothing is asked of the
+/// values: they may be templates still. What is no mapping has no keys.
+void check_keys(const Value& written, std::span<const Field> fields, Diagnostics& diagnostics);
+
 /// Parameters checked against a table. Every reader below is for a key of that table and of its kind (asserted). A key
 /// that is absent reads as its fallback; without one, the optional readers give nullopt and the others an empty value.
 /// After a mistake has been reported the value read is the kind's zero: check ok() before believing anything. The value

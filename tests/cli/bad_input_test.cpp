@@ -44,6 +44,18 @@ const std::vector<Case> cases{
     {"unknown key of a module",
      "converge:\n  - file: {path: /etc/new, content: a, modus: \"0644\"}\n",
      {"specs/x.yaml:2:40: error: ", "'modus'"}},
+    {"keys of an item that is left out",
+     "converge:\n  - sysctl: {name: vm.swappiness, value: 1}\n    when: false\n",
+     {"specs/x.yaml:2:14: error: ", "'name'", "'key' is missing", "2 errors"}},
+    {"keys of a spec for other hosts",
+     "hosts: node2\nconverge:\n  - file: {path: /etc/new, contnt: a}\n",
+     {"specs/x.yaml:3:28: error: ", "'contnt'", "did you mean 'content'?"}},
+    {"two contents of one file",
+     "converge:\n  - file: {path: /etc/new, content: a}\n  - file: {path: /etc/new, content: b}\n",
+     {"specs/x.yaml:3:18: error: ", "'/etc/new' is declared at specs/x.yaml:2:18 too, with another content"}},
+    {"two values of one kernel parameter",
+     "converge:\n  - swapfile: {size: 4GiB, swappiness: 10}\n  - sysctl: {key: vm/swappiness, value: 20}\n",
+     {"specs/x.yaml:3:41: error: ", "declared at specs/x.yaml:2:40 too, with another value"}},
     {"duplicate key",
      "converge:\n  - file:\n      path: /etc/new\n      content: a\n      path: /etc/other\n",
      {"specs/x.yaml:5:7: error: ", "'path'"}},
@@ -125,6 +137,9 @@ TEST(BadUsage, IsSixtyFour) {
   const Workplace place;
   EXPECT_EQ(place.run("plan --nonsense").exit, 64);
   EXPECT_EQ(place.run("doc nonsense").exit, 64);
+  const Ran misspelt = place.run("-l node1 plann");
+  EXPECT_EQ(misspelt.exit, 64);
+  EXPECT_EQ(misspelt.err, "converge: there is no verb and no spec 'plann'\n          did you mean 'plan'?\n");
   EXPECT_EQ(place.run("plan --format xml -l node1").exit, 64);
 }
 
