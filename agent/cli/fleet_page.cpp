@@ -13,6 +13,7 @@ using history::Point;
 using history::Run;
 
 constexpr std::size_t most_findings = 20'000, most_runs = 3'000, most_looks = 24'000;
+constexpr std::int64_t shortest = 86'400'000'000;  // microseconds that a page shows at least
 
 std::string word_of(Run::State state) {
   return state == Run::State::running ? "running" : state == Run::State::done ? "done" : "interrupted";
@@ -70,6 +71,9 @@ Result<PageFleet> page_fleet(const History& history, const PageWish& wish) {
   if (!runs) return std::move(runs).error();
   for (const Run& run : *runs)
     out.runs.push_back({run.id, run.start.verb, word_of(run.state), run.start.began, run.ended, run.hosts, run.tally});
+  // A history younger than what is asked for fills the page, rather than its right edge.
+  if (!runs->empty() && runs->size() < most_runs)
+    out.since = std::max(wish.since, std::min(runs->back().start.began, Timestamp{wish.now.micros - shortest}));
 
   auto sample = history.sample({.host = only, .from = wish.since, .limit = most_looks});
   if (!sample) return std::move(sample).error();

@@ -160,6 +160,17 @@ TEST_F(FleetSiteTest, SendsThePageItsDataOnce) {
   EXPECT_EQ(ask("/api/v1/page", {{"since", "1d"}}, {{"if-none-match", tag}}).status, 200);
 }
 
+TEST_F(FleetSiteTest, ThePageBeginsWithTheHistoryIfThatIsYounger) {
+  const auto begins = [&](const char* since) {
+    const Timestamp millis{Json::parse(ask("/api/v1/page", {{"since", since}}).body)["since"].get<std::int64_t>()};
+    return (at(100).micros / 1000 - millis.micros) / 3'600'000;  // hours ago
+  };
+  EXPECT_EQ(begins("30d"), 24) << "a day at least";
+  EXPECT_EQ(begins("6h"), 6);
+  look(-2 * 24 * 60 + 100, {{"web1", "10"}});
+  EXPECT_EQ(begins("30d"), 48);
+}
+
 TEST_F(FleetSiteTest, TellsPrometheusOfEachHost) {
   const std::string text = ask("/metrics").body;
   for (const char* line :
