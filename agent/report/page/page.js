@@ -447,6 +447,8 @@
     const nothing = (text) => text === '' ? 'nothing' : text;
     const one = group.length === 1;
     const more = one ? first.more : undefined;
+    const diffAt = (f) => f.more ? f.more.diff : '';
+    const diff = group.every((f) => diffAt(f) === diffAt(first)) ? diffAt(first) : '';
     return el('article', {class: `finding ${first.unknown ? 'unknown' : ''} ${first.ended !== null ? 'past' : ''}`},
         el('header', {}, el('span', {}, first.ended === null && mark(first.unknown ? 'unknown' : 'out'), ' ', el('span', {class: 'what item'}, first.item), ' ', el('code', {}, first.id)),
             !inside && (one ? hostLink(first.host, first.item) : el('span', {class: 'muted'}, plural(group.length, 'host')))),
@@ -460,7 +462,7 @@
         one && suspectsOf(first),
         more && more.error && el('p', {class: 'detail'}, more.error, more.hint && ` (${more.hint})`),
         more && more.note && el('p', {class: 'detail'}, more.note),
-        more && more.diff && el('details', {open: inside}, el('summary', {}, 'what converge would write'), diffOf(more.diff)),
+        diff && el('details', {open: inside}, el('summary', {}, 'what converge would write'), diffOf(diff)),
         !one && hostsOf(group));
   }
   function suspectsOf(finding) {
