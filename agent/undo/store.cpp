@@ -98,10 +98,9 @@ JournalFile::~JournalFile() {
 Status JournalFile::open() {
   if (!is_uid(uid_)) return Error{Errc::invalid, fmt::format("'{}' is no name of a run", printable(uid_)), {}, {}};
   const fs::path above = fs::path(directory_).parent_path();
-  if (::mkdir(directory_.c_str(), 0700) != 0 && errno == ENOENT) {
-    if (::mkdir(above.c_str(), 0700) != 0 && errno != EEXIST) return failure(errno, "make", above.string());
-    (void)::mkdir(directory_.c_str(), 0700);
-  }
+  const auto is_made = [](const fs::path& path) { return ::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST; };
+  if (!is_made(directory_) && (errno != ENOENT || !is_made(above) || !is_made(directory_)))
+    return failure(errno, "make", directory_);
   const std::string file = directory_ + "/" + uid_;
   fd_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
   return fd_ < 0 ? Status(failure(errno, "make", file)) : ok();

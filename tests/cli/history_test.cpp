@@ -247,13 +247,15 @@ TEST_F(RememberedSession, AReadOnlyHistoryIsAWarning) {
   if (place_.run("history --history h.db", "unshare -m true || exit 77;").exit == 77) GTEST_SKIP() << "needs root";
   place_.write("tree/etc/motd", "broken\n");
   const std::string read_only =
-      "mkdir -p ro; mv h.db* ro; exec unshare -m sh -c 'mount --bind ro ro; mount -o remount,bind,ro ro; exec \"$@\"' "
+      "mkdir -p ro; rm -r h.db.undo; mv h.db* ro; exec unshare -m sh -c 'mount --bind ro ro; mount -o remount,bind,ro "
+      "ro; exec \"$@\"' "
       "sh";
   Ran ran = place_.run("-l node1 --root tree --history ro/h.db", read_only);
   EXPECT_EQ(ran.exit, 0) << ran.out << ran.err;
   EXPECT_EQ(place_.read("tree/etc/motd"), "hello\n");
   EXPECT_TRUE(has(ran.err, "warning: this run is not in the history: the history 'ro/h.db' cannot be written"))
       << ran.err;
+  EXPECT_TRUE(has(ran.err, "cannot be undone: cannot make 'ro/h.db.undo': Read-only file system")) << ran.err;
   ran = place_.run("history --history ro/h.db");
   EXPECT_TRUE(has(ran.out, "2 changed")) << ran.out << ran.err;
   EXPECT_FALSE(has(ran.out, "1 changed")) << ran.out;
