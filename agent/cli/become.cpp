@@ -10,8 +10,10 @@
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "cli/interrupt.h"
 #include "core/text.h"
 
 namespace converge::cli {
@@ -34,6 +36,9 @@ Error become_root(const Options& options) {
                "log in as root, or install sudo"};
 }
 
+namespace {
+
+/// Who holds the run lock, for a second run.
 std::string holder_note() {
   const char* user = std::getenv("SUDO_USER");
   if (user == nullptr) user = std::getenv("USER");
@@ -41,6 +46,23 @@ std::string holder_note() {
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
           .count()};
   return fmt::format("the run of {} (pid {}, since {})", user == nullptr ? "root" : user, getpid(), now.text());
+}
+
+}  // namespace
+
+Result<RunLock> take_run_lock(const AbsPath& root, const Options& options) {
+  bool said = false;
+  const auto wait = [&](const std::string& holder) {
+    if (!options.wait || interrupted()) return false;
+    if (!std::exchange(said, true)) fmt::print(stderr, "waiting for {} to end\n", holder);
+    return true;
+  };
+  return RunLock::take(root, holder_note(), wait);
+}
+
+int exit_without_lock(const Error& why) {
+  if (interrupted()) return exit_interrupted;
+  return why.code == Errc::changed ? exit_busy : exit_failed;
 }
 
 }  // namespace converge::cli

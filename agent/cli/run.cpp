@@ -191,8 +191,8 @@ int run_verb(const Options& typed) {
   catch_interrupts();
   std::optional<RunLock> lock;
   if (writes) {
-    auto taken = RunLock::take(*root, holder_note(), options.wait);
-    if (!taken) return complain(taken.error(), taken.error().code == Errc::changed ? exit_busy : exit_failed);
+    auto taken = take_run_lock(*root, options);
+    if (!taken) return complain(taken.error(), exit_without_lock(taken.error()));
     lock.emplace(std::move(*taken));
     log.info("the run lock is ours");
     if (planned)

@@ -221,8 +221,8 @@ int schedule_verb(const Options& options) {
   if (print_diagnostics(diagnostics)) return exit_usage;
 
   const auto start = std::chrono::steady_clock::now();
-  auto lock = RunLock::take(*root, holder_note(), options.wait);
-  if (!lock) return complain(lock.error(), lock.error().code == Errc::changed ? exit_busy : exit_failed);
+  auto lock = take_run_lock(*root, options);
+  if (!lock) return complain(lock.error(), exit_without_lock(lock.error()));
   std::vector<Error> unwritten;
   const auto reporter = reporter_for(options, Verb::apply, false, unwritten);
   const std::string shown = what == "install"          ? host

@@ -114,8 +114,8 @@ int put_back(const Options& options, const Journals& journals, std::size_t index
   catch_interrupts();
   std::optional<RunLock> lock;
   if (!options.check) {
-    auto taken = RunLock::take(*root, holder_note(), options.wait);
-    if (!taken) return complain(taken.error(), taken.error().code == Errc::changed ? exit_busy : exit_failed);
+    auto taken = take_run_lock(*root, options);
+    if (!taken) return complain(taken.error(), exit_without_lock(taken.error()));
     lock.emplace(std::move(*taken));
   }
   const Verb verb = options.check ? Verb::plan : Verb::undo;

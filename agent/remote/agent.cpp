@@ -161,7 +161,8 @@ FromAgent run(System& system, Facts& facts, std::vector<spec::Item> items, const
                          {},
                          "add -b (--become), or log in as root"});
   if (writes) {
-    auto taken = RunLock::take(AbsPath("/"), order.by, order.wait);
+    const auto wait = [&](const std::string& /*holder*/) { return order.wait && !channel.stop_requested(); };
+    auto taken = RunLock::take(AbsPath("/"), order.by, wait);
     if (!taken) {
       const auto why = taken.error().code == Errc::changed ? Refused::Why::busy : Refused::Why::other;
       return because(std::move(taken).error(), why);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,18 +48,22 @@ std::string holder_of(int fd) {
 
 }  // namespace
 
-Result<RunLock> RunLock::take(const AbsPath& root, const std::string& note, bool wait) {
+Result<RunLock> RunLock::take(const AbsPath& root, const std::string& note, const Patience& wait) {
   auto fd = open_lock(root);
   if (!fd) return std::move(fd).error().during("taking the lock of this host");
   RunLock lock(*fd);
-  int taken = flock(*fd, LOCK_EX | LOCK_NB);
-  while (taken != 0 && wait && (errno == EWOULDBLOCK || errno == EINTR)) taken = flock(*fd, LOCK_EX);
-  if (taken != 0 && errno == EWOULDBLOCK)
-    return Error{Errc::changed,
-                 fmt::format("{} holds this host", root.str() == "/" ? holder_of(*fd) : "another run"),
-                 {},
-                 "try again later, or wait for it with --wait"};
-  if (taken != 0) return failure(errno, "lock").during("taking the lock of this host");
+  const auto holder = [&] { return root.str() == "/" ? holder_of(*fd) : std::string("another run"); };
+  const auto attempt = [&] { return flock(*fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; };
+  int failed = attempt();
+  // Not a flock that waits: whoever is asked to stop must hear it.
+  while (failed == EWOULDBLOCK && wait && wait(holder())) {
+    (void)poll(nullptr, 0, 100);
+    failed = attempt();
+  }
+  if (failed == EWOULDBLOCK)
+    return Error{
+        Errc::changed, fmt::format("{} holds this host", holder()), {}, "try again later, or wait for it with --wait"};
+  if (failed != 0) return failure(failed, "lock").during("taking the lock of this host");
   // Only for the message of a second run: a note that cannot be written costs nothing but that.
   if (root.str() == "/" && ftruncate(*fd, 0) == 0) (void)!pwrite(*fd, note.data(), note.size(), 0);
   return lock;

@@ -1,5 +1,10 @@
 // Whole sessions of the binary on a directory tree.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -171,6 +176,37 @@ TEST(Session, ABlockedChainIsOneLineUnlessAllIsAsked) {
   EXPECT_NE(ran.out.find(" more  specs/k3s.yaml:"), std::string::npos) << ran.out;
   ran = place.on_tree("apply -v");
   EXPECT_GT(blocked_lines(ran.out), 1U) << ran.out;
+}
+
+TEST(Session, WhoWaitsForAnotherRunSaysSoAndMayBeInterrupted) {
+  const Workplace place;
+  place.write("specs/a.yaml", "converge:\n  - file: {path: /etc-a, content: a}\n");
+  const std::string tree = (place.here() / "tree").string();
+  const int held = open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_EQ(flock(held, LOCK_EX | LOCK_NB), 0);
+  EXPECT_EQ(place.on_tree("apply").exit, 75);
+
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDERR_FILENO);
+    if (chdir(place.here().c_str()) == 0)
+      execl(CONVERGE_BINARY, "converge", "--wait", "-l", "node1", "--history", "none", "--root", tree.c_str(), nullptr);
+    _exit(127);
+  }
+  close(ends[1]);
+  std::string said;
+  for (char c = 0; said.find('\n') == std::string::npos && read(ends[0], &c, 1) == 1;) said += c;
+  EXPECT_EQ(said, "waiting for another run to end\n");
+  kill(child, SIGINT);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+  EXPECT_FALSE(std::filesystem::exists(place.here() / "tree/etc-a"));
+  close(ends[0]);
+  close(held);
 }
 
 }  // namespace
