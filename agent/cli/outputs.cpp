@@ -19,14 +19,17 @@
 namespace converge::cli {
 namespace {
 
+bool in_colour_here(const Options& options) {
+  const char* no_colour = std::getenv("NO_COLOR");  // no-color.org: set and not empty
+  return options.colour == "always" ||
+         (options.colour == "auto" && isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0'));
+}
+
 std::unique_ptr<Reporter> for_people(const Options& options, Verb verb, bool several) {
   const bool terminal = isatty(STDOUT_FILENO) == 1;
-  const char* no_colour = std::getenv("NO_COLOR");  // no-color.org: set and not empty
-  const bool colour = options.colour == "always" ||
-                      (options.colour == "auto" && terminal && (no_colour == nullptr || *no_colour == '\0'));
   struct winsize size = {};
   if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) size.ws_col = 80;
-  TextOptions how{.colour = colour,
+  TextOptions how{.colour = in_colour_here(options),
                   .progress = isatty(STDERR_FILENO) == 1 && terminal,
                   .columns = size.ws_col,
                   .all = options.verbose > 0,
@@ -104,7 +107,9 @@ std::unique_ptr<Reporter> reporter_for(const Options& options, Verb verb, bool s
       all.push_back(each.name == "json" ? json_reporter() : for_people(options, verb, several));
       continue;
     }
-    all.push_back(collecting_reporter(*find_format(each.name), how ? *how : FormatOptions(),
+    FormatOptions its = how ? *how : FormatOptions();
+    its.colour = each.file.empty() && in_colour_here(options);
+    all.push_back(collecting_reporter(*find_format(each.name), its,
                                       [file = each.file, &unwritten](const std::string& text, const Results&) {
                                         if (file.empty()) {
                                           (void)std::fwrite(text.data(), 1, text.size(), stdout);

@@ -1,6 +1,7 @@
 // Goss's JSON: "json" has its keys sorted, "structured" a summary line beside.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "report/formats.h"
@@ -16,6 +17,19 @@ Json value_of(const std::string& json) {
   return value.is_discarded() ? Json(nullptr) : value;
 }
 
+/// What of a list that was expected is there: all but what is missing. Goss tells it of these two matchers alone.
+Json found_elements(const Evidence& evidence) {
+  if (!evidence.problem.empty()) return nullptr;
+  const bool of_patterns = evidence.message == "to have patterns";
+  if (!of_patterns && evidence.message != "to contain elements matching") return nullptr;
+  const Json expected = value_of(evidence.expected), missing = value_of(evidence.missing);
+  if (!expected.is_array()) return nullptr;
+  Json found = Json::array();
+  for (const Json& each : expected)
+    if (!missing.is_array() || std::find(missing.begin(), missing.end(), each) == missing.end()) found.push_back(each);
+  return of_patterns && found.empty() ? Json(nullptr) : found;
+}
+
 Json matcher_result(const TestResult& test) {
   const Evidence none{.message = "to be", .expected = Json(test.expected).dump(), .actual = Json(test.actual).dump()};
   const Evidence nothing;
@@ -25,7 +39,7 @@ Json matcher_result(const TestResult& test) {
   return {{"actual", value_of(found.actual)},
           {"expected", value_of(found.expected)},
           {"extra-elements", value_of(found.extra)},
-          {"found-elements", nullptr},
+          {"found-elements", found_elements(found)},
           {"message", found.message},
           {"missing-elements", value_of(found.missing)},
           {"transform-chain", value_of(found.chain)},

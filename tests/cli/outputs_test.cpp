@@ -108,6 +108,39 @@ TEST(Outputs, JsonHasGosssKeys) {
   EXPECT_EQ(lines_of(verify_as(place, "json_oneline", "-o pretty").out), 1U);
 }
 
+TEST(Outputs, JsonTellsWhatOfAListWasFound) {
+  const Workplace place;
+  place.write("goss.yaml",
+              "matching:\n  some: {content: [a, b], matches: {contain-elements: [a, c, b]}}\n"
+              "  none: {content: [a], matches: [c]}\n  lines: {content: x, as-reader: true, matches: [x, y]}\n"
+              "  no line: {content: x, as-reader: true, matches: [z]}\n  exactly: {content: [a], matches: {consist-of: "
+              "[a, b]}}\n"
+              "  word: {content: a, matches: b}\n");
+  const auto json = nlohmann::json::parse(verify_as(place, "goss_json").out, nullptr, false);
+  std::string found;
+  for (const auto& each : json["results"])
+    found += each["resource-id"].get<std::string>() + " " + each["matcher-result"]["found-elements"].dump() + "\n";
+  EXPECT_EQ(found, "some [\"a\",\"b\"]\nnone []\nlines [\"x\"]\nno line null\nexactly null\nword null\n");
+}
+
+TEST(Outputs, OfGosssForPeopleAreColouredWhereColoursAreWanted) {
+  const Workplace place;
+  place.write("goss.yaml",
+              "matching:\n  good: {content: 1, matches: 1}\n  bad: {content: 1, matches: 2}\n"
+              "  left: {content: 1, matches: 1, skip: true}\n");
+  const std::string marks = verify_as(place, "rspecish", "--color always").out;
+  EXPECT_TRUE(marks.starts_with("\x1b[32m.\x1b[0m\x1b[31mF\x1b[0m\x1b[33mS\x1b[0m\n\n")) << marks;
+  EXPECT_TRUE(has(marks, "\x1b[31mCount: 3, Failed: 1, Skipped: 1\x1b[0m\n")) << marks;
+  const std::string lines = verify_as(place, "documentation", "--color always").out;
+  EXPECT_TRUE(has(lines, "\x1b[32mMatching: good: matches: matches expectation: 1\x1b[0m\n")) << lines;
+  EXPECT_TRUE(has(lines, "\x1b[31mMatching: bad: matches:\n")) << lines;
+  EXPECT_TRUE(has(lines, "\x1b[33mMatching: left: matches: skipped\x1b[0m\n")) << lines;
+  EXPECT_FALSE(has(verify_as(place, "rspecish", "--color never").out, "\x1b"));
+  EXPECT_FALSE(has(verify_as(place, "rspecish").out, "\x1b"));  // no terminal
+  (void)verify_as(place, "silent", "--color always -f documentation:out.txt");
+  EXPECT_FALSE(has(place.read("out.txt"), "\x1b"));
+}
+
 TEST(Outputs, SeveralInOneRunGoToTheirFiles) {
   const Workplace place;
   write_gossfile(place);
