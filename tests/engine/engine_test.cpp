@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "checks/gossfile.h"
 #include "engine/contradictions.h"
 #include "tests/support/fake_commands.h"
 
@@ -78,6 +79,52 @@ TEST(Engine, WhatNeedsAFailedItemIsBlocked) {
   apply({work_of("a", {file("/etc/in-the-way", "x")}), work_of("b", {file("/etc/b", "x")}, {"a"})}, host, recorder, {});
   EXPECT_EQ(recorder.outcomes(), "failed, blocked");
   EXPECT_EQ(recorder.steps[1].note, "needs 'a', which did not succeed");
+}
+
+/// A check of a gossfile whose file is there, is not there, cannot be looked at, or is left out.
+Work gated(Sources& sources, const std::string& name, std::vector<std::string> needs, const std::string& option = "") {
+  checks::GossfileInput input;
+  std::string text = "file:\n  /srv/" + name + ": { exists: true" + option + " }\n";
+  input.read = [&](const std::string&) -> Result<std::string> { return text; };
+  Diagnostics diagnostics;
+  auto assertions = checks::assertions_of("goss.yaml", input, sources, diagnostics);
+  EXPECT_TRUE(diagnostics.empty());
+  Work work{.spec = "s", .item = name, .module = "verify"};
+  for (const std::string& need : needs) work.gates.push_back("file:/srv/" + need);
+  work.rendered.chain.push_back({std::move(assertions.front()), {"verify", {}}});
+  return work;
+}
+
+TEST(Engine, AGateIsOpenedByWhatPassesAlone) {
+  Sources sources;
+  FakeSystem host = fake_debian();
+  host.put_file("/srv/there", "x");
+  host.put_file("/srv/dark", "x");
+  host.fail_look("/srv/dark", Errc::permission);
+  const auto outcomes_of = [&](std::vector<Work> work) {
+    Recorder recorder;
+    (void)verify(work, host, recorder, {});
+    std::string out;
+    for (const Step& step : recorder.steps)
+      out +=
+          (out.empty() ? "" : "; ") + std::string(name_of(step.outcome)) + (step.note.empty() ? "" : ": " + step.note);
+    return out;
+  };
+  EXPECT_EQ(outcomes_of({gated(sources, "there", {}), gated(sources, "there", {"there"})}), "in sync; in sync");
+  EXPECT_EQ(outcomes_of({gated(sources, "gone", {}), gated(sources, "there", {"gone"})}),
+            "out of sync; blocked: needs 'file:/srv/gone', which did not pass");
+  EXPECT_EQ(outcomes_of({gated(sources, "dark", {}), gated(sources, "there", {"dark"})}),
+            "unknown; unknown: needs 'file:/srv/dark', which could not be determined");
+  EXPECT_EQ(outcomes_of({gated(sources, "there", {}, ", skip: true"), gated(sources, "there", {"there"})}),
+            "skipped: skip: true; skipped: needs 'file:/srv/there', which was left out");
+  // What is blocked shuts the next gate, and the worst of several gates is told.
+  EXPECT_EQ(
+      outcomes_of({gated(sources, "gone", {}), gated(sources, "there", {"gone"}), gated(sources, "dark", {"there"})}),
+      "out of sync; blocked: needs 'file:/srv/gone', which did not pass; "
+      "blocked: needs 'file:/srv/there', which was not asked");
+  EXPECT_EQ(
+      outcomes_of({gated(sources, "dark", {}), gated(sources, "gone", {}), gated(sources, "there", {"dark", "gone"})}),
+      "unknown; out of sync; unknown: needs 'file:/srv/dark', which could not be determined");
 }
 
 TEST(Engine, AWriteThatDidNotStickIsAFailureWhateverApplySaid) {
