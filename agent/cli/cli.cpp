@@ -268,10 +268,14 @@ void add_verb(CLI::App& app, const VerbRow& row, bool wanted, Options& o) {
   if (name == "apply" || name == "plan" || name == "verify" || name == "drift" || name == "render") {
     add_inventory_options(*sub, o);
     add_spec_options(*sub, o);
-    if (name == "verify" || name == "drift")
+    if (name == "verify" || name == "drift") {
       add_outputs(*sub, o);
-    else
+      sub->add_option("--deadline", o.deadline,
+                      "what has not been looked at by then, on each host, is unknown: 30s, 1m30s")
+          ->type_name("TIME");
+    } else {
       add_format(*sub, o);
+    }
     if (name != "render") add_run_options(*sub, o, name == "apply");
     if (name != "render" && name != "plan") add_history(*sub, o);
     if (name == "apply" || name == "drift") add_telling(*sub, o);
@@ -423,6 +427,7 @@ bool takes_value(std::string_view word) {
                                                             "--max-fail",
                                                             "--connect-timeout",
                                                             "--host-timeout",
+                                                            "--deadline",
                                                             "--become-method",
                                                             "-j",
                                                             "--forks"});

@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 
+#include "checks/gossfile.h"
 #include "cli/interrupt.h"
 #include "core/text.h"
 #include "remote/agent.h"
@@ -96,6 +97,11 @@ class Fleet {
     image_ = remote::own_image();
     limits_.connect = std::chrono::seconds(options.connect_timeout);
     limits_.host = std::chrono::seconds(options.host_timeout);
+    deadline_ = checks::parse_duration(options.deadline).value_or(std::chrono::milliseconds(0));
+    // The host itself keeps the deadline. One that cannot even tell of it is not waited for much longer.
+    constexpr auto to_get_there_and_back = std::chrono::seconds(30);
+    if (deadline_.count() > 0 && options.host_timeout == 0)
+      limits_.host = std::chrono::ceil<std::chrono::seconds>(deadline_) + to_get_there_and_back + limits_.connect;
   }
 
   FleetRun run() {
@@ -135,6 +141,7 @@ class Fleet {
         .diff = options_.diff || order_.remember,
         .all = options_.verbose > 0 || options_.format == "json" || !options_.formats.empty() || order_.remember,
         .wait = options_.wait};
+    order.run.deadline = deadline_;
     if (order_.remember) {
       const auto looked = order_.looked.find(host);
       const std::int64_t now = now_micros();
@@ -210,6 +217,7 @@ class Fleet {
   std::string by_;
   remote::AgentImage image_;
   remote::Limits limits_;
+  std::chrono::milliseconds deadline_{0};
   std::mutex loading_;  // specs are evaluated by one thread at a time
   FleetRun out_;
 };

@@ -180,6 +180,7 @@ int goss_main(const std::vector<std::string>& words) {
   check->add_option("-s,--sleep", how.sleep, "between attempts")->envname("GOSS_SLEEP");
   check->add_option("-r,--retry-timeout", how.retry_timeout, "try again until it passes, this long")
       ->envname("GOSS_RETRY_TIMEOUT");
+  check->add_option("--deadline", options.deadline, "what has not been looked at by then, in each attempt, is unknown");
   check->add_option("--max-concurrent", how.max_concurrent, "how many commands and requests may run together")
       ->envname("GOSS_MAX_CONCURRENT");
   Serving serving;

@@ -25,6 +25,7 @@ struct Options {
   std::size_t parallel = 32;
   std::string serial, max_fail;                     // "5" or "30%"
   unsigned connect_timeout = 10, host_timeout = 0;  // seconds; 0: no limit
+  std::string deadline;                             // verify, drift: "30s"; empty: none
   bool yes = false;                                 // trust: pin without asking
   std::vector<std::string> extra_vars;              // as typed
   std::vector<std::string> tags, skip_tags;

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "checks/gossfile.h"
 #include "cli/become.h"
 #include "cli/elsewhere.h"
 #include "cli/interrupt.h"
@@ -22,6 +23,7 @@
 #include "cli/saved_plan.h"
 #include "cli/verbs.h"
 #include "core/text.h"
+#include "remote/deadline.h"
 #include "report/reporter.h"
 #include "system/lock.h"
 #include "system/posix_system.h"
@@ -94,6 +96,9 @@ int exit_for(const Options& options, int code) {
 
 int run_verb(const Options& typed) {
   if (!typed.add.empty() || !typed.auto_add.empty()) return add_verb(typed);
+  if (!typed.serve.empty() && !typed.deadline.empty())
+    return complain(Error{Errc::invalid, "--deadline is about one run, and --serve stays", {}, "leave one of them out"},
+                    exit_usage);
   if (!typed.serve.empty()) return serve_verb(typed);
   const auto start = Clock::now();
   Options options = typed;
@@ -109,6 +114,12 @@ int run_verb(const Options& typed) {
   const Verb verb = verb_of(options);
   if (const auto outputs = parse_outputs(options.formats); !outputs) return complain(outputs.error(), exit_usage);
   if (const auto how = parse_format_options(options.format_options); !how) return complain(how.error(), exit_usage);
+  const auto time =
+      options.deadline.empty() ? std::optional(std::chrono::milliseconds(0)) : checks::parse_duration(options.deadline);
+  if (!time || (!options.deadline.empty() && time->count() < 1))
+    return complain(
+        Error{Errc::invalid, fmt::format("'{}' is no deadline", options.deadline), {}, "write 30s, 1m30s or 500ms"},
+        exit_usage);
   Diagnostics diagnostics;
   Loaded loaded;
   bool good = load_inventory(options, false, loaded, diagnostics);
@@ -253,7 +264,14 @@ int run_verb(const Options& typed) {
     if (saving) planning.emplace(*saving, *system, *facts, &observer, options.diff);
     Observer& told_of = planning ? static_cast<Observer&>(*planning) : observer;
     const RunOptions how{options.diff || saving || remembering, [] { return interrupted(); }};
-    const Tally tally = converge::run(verb, items, *system, told_of, how);
+    const auto look = [&](Observer& told_there, const RunOptions& there) {
+      auto own = open_system(*root, options.at_once);  // its connections are its own
+      if (!own) return Tally();
+      return converge::run(verb, items, **own, told_there, {how.diff, there.stop});
+    };
+    const Tally tally = time->count() > 0 ? remote::look_until({since + *time, remote::shown(*time)}, verb, items,
+                                                               told_of, how.stop, look)
+                                          : converge::run(verb, items, *system, told_of, how);
     if (saving)
       saving->hosts.push_back({host, digest_of_items(*saving, options, loaded, host, *facts), planning->take()});
     reporter->host_ends(host, tally, spent(since));

@@ -276,12 +276,14 @@ class Run {
                                .at = declared.from.at.text(),
                                .outcome = Outcome::blocked,
                                .note = chain.blocked_by});
+        told_now();
         continue;
       }
       if (auto shut = shut_gate(item); shut && chain.blocked_by.empty()) {
         shut->id = id_of(declared.resource);
         shut->at = declared.from.at.text();
         conclude(chain, *std::move(shut));
+        told_now();
         continue;
       }
       if (may_ask_ahead_) ask_ahead(declared.resource);
@@ -297,7 +299,13 @@ class Run {
         return;
       }
       conclude(chain, std::move(act->step));
+      told_now();
     }
+  }
+
+  /// Where nothing is waited for, each step is told of as it ends: whoever listens may not have time for more.
+  void told_now() {
+    if (!way_.waits_overlap) report();
   }
 
   /// Whatever waits makes what progress it can.

@@ -22,6 +22,7 @@
 #include "engine/suspects.h"
 #include "engine/work.h"
 #include "remote/agent_channel.h"
+#include "remote/deadline.h"
 #include "system/lock.h"
 #include "system/posix_system.h"
 #include "system/process.h"
@@ -152,6 +153,7 @@ std::optional<Asked> listen(AgentChannel& channel, Sources& sources) {
 /// @return why nothing was begun, or the end of the run.
 FromAgent run(System& system, Facts& facts, std::vector<spec::Item> items, const RunOrder& order, AgentChannel& channel,
               Telling& telling, std::optional<RunLock>& lock) {
+  const auto begun = std::chrono::steady_clock::now();
   const bool writes = order.verb == Verb::apply;
   if (order.verb == Verb::undo)
     return because(Error{Errc::unsupported, "a run is undone on its own host", {}, "run `converge undo` there"});
@@ -179,7 +181,16 @@ FromAgent run(System& system, Facts& facts, std::vector<spec::Item> items, const
   undo::JournalFile journal(undo::host_directory, order.run);
   if (writes) journaling.keep_in(journal, {order.run, facts.hostname, "/", order.by, system.now()});
   const RunOptions options{order.diff, [&] { return channel.stop_requested(); }};
-  const Tally tally = converge::run(order.verb, work, journaling, telling, options);
+  const bool looks = order.verb == Verb::verify || order.verb == Verb::drift;
+  const Tally tally =
+      order.deadline.count() > 0 && looks
+          ? look_until(
+                {begun + order.deadline, shown(order.deadline)}, order.verb, work, telling, options.stop,
+                [&](Observer& observer, const RunOptions& how) {
+                  auto own = open_system(AbsPath("/"));
+                  return own ? converge::run(order.verb, work, **own, observer, {order.diff, how.stop}) : Tally();
+                })
+          : converge::run(order.verb, work, journaling, telling, options);
   if (auto kept = journaling.problem() ? Status(*journaling.problem()) : journal.finish(system.now()); !kept)
     fmt::print(stderr, "converge: this run cannot be undone: {}\n", kept.error().text());
   return End{tally};

@@ -328,6 +328,7 @@ Json json_of(const RunOrder& m) {
           {"wait", m.wait},
           {"collected", m.collected},
           {"host", m.host},
+          {"deadline", m.deadline.count()},
           {"since", m.since ? Json(m.since->count()) : Json(nullptr)}};
 }
 
@@ -414,6 +415,7 @@ FromController from_controller(const Json& json, Sources& sources) {
                  .collected = text(json, "collected"),
                  .host = text(json, "host")};
     out.verb = verb_of(json);
+    out.deadline = std::chrono::milliseconds(number(member(json, "deadline")));
     if (const Json& since = member(json, "since"); !since.is_null())
       out.since = std::chrono::microseconds(number(since));
     return out;

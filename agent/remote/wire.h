@@ -100,7 +100,8 @@ struct RunOrder {
   /// What the controller remembers of the host ends so long ago; nullopt: it remembers nothing, and wants nothing.
   /// Runs that the host did by itself since are sent, and, for drift, what the host knows of who changed something.
   std::optional<std::chrono::microseconds> since;
-  std::string host;  // its name in the controller's inventory, and in its own
+  std::string host;                       // its name in the controller's inventory, and in its own
+  std::chrono::milliseconds deadline{0};  // of verify and drift, from when the order comes; 0: none
 };
 struct Stop {};
 struct Bye {};

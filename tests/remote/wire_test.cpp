@@ -93,7 +93,7 @@ std::vector<FromController> all_from_controller(Sources& sources) {
   return {Items{{{"spec", "file", "motd", {a, 3, 5}, many_kinds(a, b), {"x", "y"}, {"z"}, ""},
                  {"other", "swapfile", "", {}, Value(), {}, {}, "when: is false"}}},
           Items{},
-          RunOrder{"id", "digest", "the run of alice", Verb::verify, true, false, true, "left", std::chrono::microseconds(1), "web1"},
+          RunOrder{"id", "digest", "the run of alice", Verb::verify, true, false, true, "left", std::chrono::microseconds(1), "web1", std::chrono::milliseconds(1500)},
           RunOrder{.run = "id", .since = std::chrono::microseconds(5), .host = "web1"},
           Stop{},
           Bye{},
