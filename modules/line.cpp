@@ -1,6 +1,5 @@
 // One line of a text file.
-#include <regex>
-
+#include "core/regular_expression.h"
 #include "modules/module.h"
 #include "modules/people.h"
 
@@ -27,12 +26,10 @@ const std::vector<spec::Field>& fields() {
 }
 
 void check_expression(const spec::Params& params, const std::string& expression) {
-  try {
-    const std::regex compiled(expression, std::regex::ECMAScript);
-  } catch (const std::regex_error& error) {
-    params.reject("match", "'" + expression + "' is no regular expression: " + error.what(),
+  const auto compiled = RegularExpression::parse(expression);
+  if (!compiled)
+    params.reject("match", "'" + expression + "' is no regular expression: " + compiled.error().message,
                   "the grammar is ECMAScript's; lines are matched one by one");
-  }
 }
 
 Rendered render(const spec::Params& params, const Facts& facts) {

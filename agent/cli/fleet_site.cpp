@@ -40,10 +40,7 @@ Response said(int status, std::string text) {
   return {.status = status, .content_type = "text/plain; charset=utf-8", .headers = {}, .body = std::move(text) + "\n"};
 }
 Response json(const Json& value, int status = 200) {
-  return {.status = status,
-          .content_type = "application/json",
-          .headers = {},
-          .body = value.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"};
+  return {.status = status, .content_type = "application/json", .headers = {}, .body = json_text(value) + "\n"};
 }
 Response refused(const Error& error) {
   const int status = error.code == Errc::not_found ? 404

@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "checks/gossfile.h"
@@ -15,6 +14,7 @@
 #include "cli/verbs.h"
 #include "core/text.h"
 #include "engine/work.h"
+#include "report/ordered_json.h"
 #include "spec/yaml.h"
 #include "system/posix_system.h"
 
@@ -145,8 +145,7 @@ int render(const Options& options) {
   if (good) items = items_for(options, loaded, "localhost", facts_value(*facts), loaded.sources, diagnostics);
   if (print_diagnostics(diagnostics) || !good) return goss_failed;
   for (const spec::Item& item : items) {
-    const auto json = nlohmann::ordered_json::parse(spec::write_json(item.parameters), nullptr, false);
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(json_from(spec::write_json(item.parameters)), 2));
   }
   return goss_ok;
 }

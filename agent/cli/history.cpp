@@ -24,7 +24,7 @@ using history::HostRecord;
 using history::Run;
 
 void put(const std::string& text) { (void)std::fwrite(text.data(), 1, text.size(), stdout); }
-void put_line(const Json& json) { put(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"); }
+void put_line(const Json& json) { put(json_text(json) + "\n"); }
 
 std::string result_of(const Run& run) {
   if (run.state == Run::State::running) return "running";

@@ -117,14 +117,14 @@ class Notifier final : public Reporter {
     hosts.insert(hosts.end(), drifted_.begin(), drifted_.end());
     if (hosts.empty()) return;
     const Json news{{"event", "drift"}, {"version", CONVERGE_VERSION}, {"hosts", hosts}};
-    const std::string text = news.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    const std::string text = json_text(news) + "\n";
     const Status done = persist([&] { return attempt(text); });
     std::error_code failed;
     if (done) {
       if (waited) std::filesystem::remove(file, failed);
       return;
     }
-    const std::string kept = hosts.dump(-1, ' ', false, Json::error_handler_t::replace);
+    const std::string kept = json_text(hosts);
     const bool later = !file.empty() && kept.size() <= most_untold && replace_file(file, kept, 0600);
     log_.warning(fmt::format("{}: {}: nobody was told of this drift{}", what, done.error().text(),
                              later ? "; the next run tries again" : ""));
@@ -135,7 +135,7 @@ class Notifier final : public Reporter {
     std::string text(most_untold + 1, '\0');
     in.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(in.gcount()));
-    Json hosts = Json::parse(text, nullptr, false);
+    Json hosts = json_from(text);
     return hosts.is_array() ? hosts : Json::array();
   }
 

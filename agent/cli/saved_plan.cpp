@@ -68,7 +68,7 @@ Result<SavedPlan> read_plan(const std::string& file) {
   if (!ours || (status.st_mode & 022U) != 0) return unreadable(file, "others could have written it");
   std::string text{std::istreambuf_iterator<char>(in), {}};
   if (text.size() > longest) return unreadable(file, "it is too long");
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = json_from(text);
   SavedPlan plan;
   try {
     if (json.at("converge_plan") != form || json.at("version") != CONVERGE_VERSION)
@@ -111,7 +111,7 @@ Status write_plan(const std::string& file, const SavedPlan& plan) {
                      {"root", plan.root},           {"specs", plan.specs},         {"tags", plan.tags},
                      {"skip_tags", plan.skip_tags}, {"salt", plan.salt},           {"extra_vars", plan.extra},
                      {"hosts", std::move(hosts)}};
-  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  const std::string text = json_text(json) + "\n";
   const std::string beside = file + ".converge-new";
   const auto fail = [&](std::string_view doing) -> Status {
     Error error{Errc::io, fmt::format("cannot {} '{}': {}", doing, printable(file), strerror(errno)), {}, {}};

@@ -1,16 +1,13 @@
 // schema: JSON Schema (draft 2020-12) of spec files, for editors. Made from the modules' tables.
 #include <fmt/core.h>
 
-#include <nlohmann/json.hpp>
-
 #include "checks/type.h"
 #include "cli/verbs.h"
 #include "modules/module.h"
+#include "report/ordered_json.h"
 
 namespace converge::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // Any value may also be a template: {{ ... }}.
 Json templated() { return {{"type", "string"}, {"pattern", "\\{\\{"}}; }
@@ -101,7 +98,7 @@ int schema_verb(const Options& /*options*/) {
                      {"additionalProperties", false},
                      {"oneOf", std::move(one_of)}};
   // Includes are for gossfiles alone.
-  Json checks = Json::parse(checks::gossfile_schema(), nullptr, false);
+  Json checks = json_from(checks::gossfile_schema());
   const Json definitions = checks["$defs"];
   checks.erase("$schema");
   checks.erase("$defs");
@@ -122,7 +119,7 @@ int schema_verb(const Options& /*options*/) {
         {"verify", std::move(checks)}}},
       {"anyOf", Json::array({{{"required", Json::array({"converge"})}}, {{"required", Json::array({"verify"})}}})},
       {"additionalProperties", false}};
-  fmt::print("{}\n", schema.dump(2));
+  fmt::print("{}\n", json_text(schema, 2));
   return exit_ok;
 }
 

@@ -38,16 +38,15 @@ int list(const Options& options, const Journals& journals) {
     const auto run = history ? (*history)->run(head.uid) : Result<history::Run>(history.error());
     const std::int64_t number = run ? run->id : 0;  // 0: it has none
     if (options.format == "json") {
-      put(Json{{"uid", head.uid},
-               {"run", number > 0 ? Json(number) : Json(nullptr)},
-               {"began", head.began.micros},
-               {"host", head.host},
-               {"root", head.root},
-               {"who", head.who},
-               {"changed", journal.subjects.size()},
-               {"ended", journal.ended ? Json(journal.ended->micros) : Json(nullptr)},
-               {"undone_by", journal.undone_by.empty() ? Json(nullptr) : Json(journal.undone_by)}}
-              .dump(-1, ' ', false, Json::error_handler_t::replace) +
+      put(json_text(Json{{"uid", head.uid},
+                         {"run", number > 0 ? Json(number) : Json(nullptr)},
+                         {"began", head.began.micros},
+                         {"host", head.host},
+                         {"root", head.root},
+                         {"who", head.who},
+                         {"changed", journal.subjects.size()},
+                         {"ended", journal.ended ? Json(journal.ended->micros) : Json(nullptr)},
+                         {"undone_by", journal.undone_by.empty() ? Json(nullptr) : Json(journal.undone_by)}}) +
           "\n");
       continue;
     }

@@ -80,7 +80,7 @@ std::string pack(const std::vector<Step>& steps) {
     all.push_back(to_json(step));
     all.back()["micros"] = 0;
   }
-  const std::string text = all.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string text = json_text(all);
   uLongf size = compressBound(text.size());
   std::string out(size, '\0');
   const int done = compress2(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(text.data()),
@@ -105,7 +105,7 @@ std::optional<std::vector<Step>> unpack(std::string_view bytes) {
   }
   (void)inflateEnd(&stream);
   if (state != Z_STREAM_END) return std::nullopt;
-  const Json all = Json::parse(text, nullptr, false);
+  const Json all = json_from(text);
   if (!all.is_array()) return std::nullopt;
   std::vector<Step> steps;
   steps.reserve(all.size());

@@ -1,7 +1,6 @@
 #include "primitives/line.h"
 
-#include <regex>
-
+#include "core/regular_expression.h"
 #include "core/text.h"
 #include "primitives/attributes.h"
 #include "primitives/text_edit.h"
@@ -19,23 +18,21 @@ Result<std::vector<bool>> matching(const Line& p, const std::vector<std::string_
     for (std::size_t i = 0; i < lines.size(); ++i) found[i] = without_ending(lines[i]) == p.line;
     return found;
   }
-  try {
-    const std::regex pattern(*p.match, std::regex::ECMAScript);
-    for (std::size_t i = 0; i < lines.size(); ++i) {
-      const auto line = without_ending(lines[i]);
-      if (line.size() > longest_matched_line)
-        return Error{Errc::too_big,
-                     "line " + std::to_string(i + 1) + " of '" + p.place.path.str() +
-                         "' is too long to match: " + Bytes{line.size()}.text(),
-                     {},
-                     "leave 'match' away, or manage the whole file"};
-      found[i] = std::regex_search(line.begin(), line.end(), pattern);
-    }
-  } catch (const std::regex_error& error) {
+  const auto pattern = RegularExpression::parse(*p.match);
+  if (!pattern)
     return Error{Errc::invalid,
-                 "'" + *p.match + "' is no regular expression: " + error.what(),
+                 "'" + *p.match + "' is no regular expression: " + pattern.error().message,
                  {},
                  "the grammar is ECMAScript's"};
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const auto line = without_ending(lines[i]);
+    if (line.size() > longest_matched_line)
+      return Error{Errc::too_big,
+                   "line " + std::to_string(i + 1) + " of '" + p.place.path.str() +
+                       "' is too long to match: " + Bytes{line.size()}.text(),
+                   {},
+                   "leave 'match' away, or manage the whole file"};
+    found[i] = pattern->found_in(line);
   }
   return found;
 }
@@ -63,7 +60,7 @@ Result<Edited> edit(const Line& p, std::string_view text) {
     last = i;
     ++count;
   }
-  if (last) out.actual = quoted(without_ending(lines[*last]));
+  if (last) out.actual = quoted_line(without_ending(lines[*last]));
   if (p.absent) {
     if (count > 1) out.actual = std::to_string(count) + " lines, the last " + out.actual;
     out.text.clear();
@@ -75,7 +72,7 @@ Result<Edited> edit(const Line& p, std::string_view text) {
   // Once the wanted line is there and the expression does not find it, what it still finds is left: otherwise every run
   // would turn one more line into a copy.
   if (exact && !(last && exact_found)) {
-    out.actual = quoted(p.line);
+    out.actual = quoted_line(p.line);
     return out;
   }
   if (!last) {
@@ -119,11 +116,11 @@ Checks compare(const Line& p, const Line::State& state) {
   if (!regular) return checks;
   const auto edited = edit(p, state.seen.content);
   if (!edited) {
-    checks.push_back(check_unknown("line", quoted(line), edited.error().text()));
+    checks.push_back(check_unknown("line", quoted_line(line), edited.error().text()));
     return checks;
   }
   checks.push_back(
-      check_that("line", edited->text == state.seen.content, absent ? "absent" : quoted(line), edited->actual));
+      check_that("line", edited->text == state.seen.content, absent ? "absent" : quoted_line(line), edited->actual));
   return checks;
 }
 

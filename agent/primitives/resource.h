@@ -31,9 +31,20 @@
 
 namespace converge {
 
-using Resource = std::variant<Block, CgroupLimit, Directory, File, FstabEntry, GitReached, GitRemote, GitUrlInEffect,
-                              ImagePull, K3sSettings, KnownHost, Line, LoadedUnit, LoginLimitInEffect, LoginLimits,
-                              MirrorInContainerd, RestartedSince, RunCommand, Service, SshConfigAnswer, SshKey, Swap,
-                              SwapInEffect, SymbolicLink, Sysctl, YamlFile, checks::Assertion>;
+using AnyResource = std::variant<Block, CgroupLimit, Directory, File, FstabEntry, GitReached, GitRemote, GitUrlInEffect,
+                                 ImagePull, K3sSettings, KnownHost, Line, LoadedUnit, LoginLimitInEffect, LoginLimits,
+                                 MirrorInContainerd, RestartedSince, RunCommand, Service, SshConfigAnswer, SshKey, Swap,
+                                 SwapInEffect, SymbolicLink, Sysctl, YamlFile, checks::Assertion>;
+
+/// std::visit takes it as it is. The members below are in resource.cpp: in every file that handles resources they would
+/// be most of its code.
+struct Resource : AnyResource {
+  using AnyResource::AnyResource;
+  Resource(const Resource&);
+  Resource(Resource&&) noexcept;
+  Resource& operator=(const Resource&);
+  Resource& operator=(Resource&&) noexcept;
+  ~Resource();
+};
 
 }  // namespace converge

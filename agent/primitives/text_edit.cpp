@@ -15,7 +15,7 @@ void append_line(std::string& text, std::string_view line, std::string_view endi
   text += ending;
 }
 
-std::string quoted(std::string_view line) {
+std::string quoted_line(std::string_view line) {
   constexpr std::size_t longest = 120;
   if (line.size() <= longest) return "'" + std::string(line) + "'";
   return "'" + std::string(line.substr(0, longest)) + "...'";

@@ -13,6 +13,6 @@ std::string_view line_ending_of(std::string_view text);
 void append_line(std::string& text, std::string_view line, std::string_view ending);
 
 /// For people: at most 120 bytes of `line`, in quotes.
-std::string quoted(std::string_view line);
+std::string quoted_line(std::string_view line);
 
 }  // namespace converge

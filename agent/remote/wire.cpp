@@ -471,7 +471,7 @@ Result<Message> decode(std::string_view payload, Read&& read) {
   if (payload.find('\0') != std::string_view::npos) return bad("is no JSON");  // the parser takes one for the end
   if (too_rich(payload)) return bad("is nested too deep, or has too many keys");
   try {
-    const Json json = Json::parse(payload, nullptr, false);
+    const Json json = json_from(payload);
     if (json.is_discarded()) return bad("is no JSON");
     return Result<Message>(read(json));
   } catch (const Malformed&) {
@@ -480,9 +480,6 @@ Result<Message> decode(std::string_view payload, Read&& read) {
     return bad("cannot be read");
   }
 }
-
-/// A node's text may be no UTF-8: it is replaced, never thrown at us.
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 }  // namespace
 
@@ -510,12 +507,12 @@ Result<std::optional<std::string>> FrameReader::next() {
 }
 
 std::string encode(const FromAgent& message) {
-  return dump(std::visit([](const auto& m) { return json_of(m); }, message));
+  return json_text(std::visit([](const auto& m) { return json_of(m); }, message));
 }
 std::string encode(const FromController& message) {
-  return dump(std::visit([](const auto& m) { return json_of(m); }, message));
+  return json_text(std::visit([](const auto& m) { return json_of(m); }, message));
 }
-std::string encode(const LeftRun& left) { return dump(json_of(left)) + "\n"; }
+std::string encode(const LeftRun& left) { return json_text(json_of(left)) + "\n"; }
 
 Result<FromAgent> decode_from_agent(std::string_view payload) {
   return decode<FromAgent>(payload, [](const Json& json) { return from_agent(json); });

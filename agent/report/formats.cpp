@@ -6,11 +6,11 @@
 #include <array>
 #include <chrono>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <tuple>
 
 #include "checks/type.h"
 #include "core/text.h"
+#include "report/ordered_json.h"
 
 namespace converge {
 namespace {
@@ -197,7 +197,7 @@ std::string more_of(const TestResult& test) {
 /// A string that JSON holds; nullopt for other values.
 std::optional<std::string> string_in(const std::string& json) {
   if (!json.starts_with('"')) return std::nullopt;
-  const auto value = nlohmann::json::parse(json, nullptr, false);
+  const auto value = json_from(json);
   if (!value.is_string()) return std::nullopt;
   return value.get<std::string>();
 }

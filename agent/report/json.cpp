@@ -64,9 +64,8 @@ class JsonReporter final : public Reporter {
   }
 
  private:
-  /// A host's text may be no UTF-8: it is replaced, never thrown at us.
   static void put(const Json& event) {
-    const std::string line = event.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    const std::string line = json_text(event) + "\n";
     (void)std::fwrite(line.data(), 1, line.size(), stdout);
   }
 

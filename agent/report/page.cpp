@@ -130,7 +130,7 @@ std::string page_policy(bool live) {
 std::string page_of(const Json* data) {
   // In a script element only '<' could end it, or begin a comment; JSON has it in strings alone, where it can be said
   // otherwise.
-  std::string text = data == nullptr ? "null" : data->dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = data == nullptr ? "null" : json_text(*data);
   std::string safe;
   safe.reserve(text.size());
   for (const char c : text) {

@@ -1,15 +1,13 @@
 // A step as JSON, for the report and for the wire: what one writes the other reads. Every key is always present; null
 // is for nothing.
 #pragma once
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "engine/engine.h"
 #include "engine/finding.h"
+#include "report/ordered_json.h"
 
 namespace converge {
-
-using Json = nlohmann::ordered_json;
 
 /// A name of an outcome or a status, as programs read it: "in_sync", "not_begun".
 std::string one_word(std::string_view name);

@@ -1,14 +1,12 @@
-// g++ 12 takes std::regex's own variant for uninitialized when it optimizes (GCC bug 105562).
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include "spec/pattern.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <regex>
 #include <set>
 #include <unordered_map>
 
+#include "core/regular_expression.h"
 #include "core/text.h"
 
 namespace converge::spec {
@@ -206,24 +204,16 @@ class Selector {
     const std::string_view body = text.substr(1);
     if (body.empty() || body.size() > 1000)
       return bad(fmt::format("'{}' is not a regular expression", text), "write 1 to 1000 bytes of it after the '~'");
-    try {
-      // __polynomial: no back references, and no pattern that takes for ever.
-      const std::regex regex(body.begin(), body.end(), std::regex::ECMAScript | std::regex_constants::__polynomial);
-      auto names = matching([&](std::string_view name) {
-        return std::regex_search(name.begin(), name.end(), regex, std::regex_constants::match_continuous);
-      });
-      if (names) return std::move(*names);
-      const std::regex any_case(body.begin(), body.end(),
-                                std::regex::ECMAScript | std::regex::icase | std::regex_constants::__polynomial);
-      if (std::string near = first_name([&](std::string_view name) {
-            return std::regex_search(name.begin(), name.end(), any_case, std::regex_constants::match_continuous);
-          });
-          !near.empty())
-        return bad(fmt::format("no host or group matches '{}'", text), small_and_capital(near));
-    } catch (const std::regex_error& error) {
-      return bad(fmt::format("'{}' is not a regular expression: {}", text, error.what()),
+    using Kind = RegularExpression::Kind;
+    const auto regex = RegularExpression::parse(body, Kind::linear);
+    if (!regex)
+      return bad(fmt::format("'{}' is not a regular expression: {}", text, regex.error().message),
                  "the syntax is ECMAScript's, without back references");
-    }
+    if (auto names = matching([&](std::string_view name) { return regex->begins(name); })) return std::move(*names);
+    const auto any_case = RegularExpression::parse(body, Kind::linear_any_case);
+    const std::string near =
+        any_case ? first_name([&](std::string_view name) { return any_case->begins(name); }) : std::string();
+    if (!near.empty()) return bad(fmt::format("no host or group matches '{}'", text), small_and_capital(near));
     return bad(fmt::format("no host or group matches '{}'", text),
                "a regular expression is matched from the start of a name; begin it with '.*' to search");
   }

@@ -39,6 +39,14 @@ bool same_maps(const Map& left, const Map& right) {
 
 }  // namespace
 
+Value::Value() = default;
+Value::Value(Data data, SourcePos at, bool quoted) : data_(std::move(data)), at_(at), quoted_(quoted) {}
+Value::Value(const Value&) = default;
+Value::Value(Value&&) noexcept = default;
+Value& Value::operator=(const Value&) = default;
+Value& Value::operator=(Value&&) noexcept = default;
+Value::~Value() = default;
+
 const Value* Value::find(std::string_view key) const {
   if (const Map* entries = map())
     for (const Entry& entry : *entries)

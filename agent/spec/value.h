@@ -24,8 +24,14 @@ class Value {
  public:
   using Data = std::variant<Null, bool, std::int64_t, double, std::string, List, Map>;
 
+  // In value.cpp: every file that handles values would otherwise carry the variant's own code for these.
   Value();
   explicit Value(Data data, SourcePos at = {}, bool quoted = false);
+  Value(const Value&);
+  Value(Value&&) noexcept;
+  Value& operator=(const Value&);
+  Value& operator=(Value&&) noexcept;
+  ~Value();
 
   const Data& data() const { return data_; }
   Data& data() { return data_; }
@@ -58,9 +64,5 @@ struct Entry {
   SourcePos key_at;
   Value value;
 };
-
-// Defined where Entry is complete: a Value can hold a mapping of them.
-inline Value::Value() = default;
-inline Value::Value(Data data, SourcePos at, bool quoted) : data_(std::move(data)), at_(at), quoted_(quoted) {}
 
 }  // namespace converge::spec

@@ -40,6 +40,13 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using Tcp = asio::ip::tcp;
 using Code = boost::system::error_code;
+// With the one executor there is: type-erased ones, Asio's default, would double this file's time to compile.
+using Executor = asio::io_context::executor_type;
+using Acceptor = asio::basic_socket_acceptor<Tcp, Executor>;
+using Socket = asio::basic_stream_socket<Tcp, Executor>;
+using Stream = beast::basic_stream<Tcp, Executor, beast::unlimited_rate_policy>;
+using Timer =
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
 using TlsContext = std::shared_ptr<asio::ssl::context>;
 
 constexpr int backlog = 128;
@@ -224,7 +231,7 @@ Result<int> listen_on(Endpoint& at, bool& six) {
 
 struct Server::Parts {
   class Session;
-  template <class Stream>
+  template <class Layers>
   class SessionOn;
 
   Parts(Listen asked, Handler answer, Endpoint where)
@@ -251,9 +258,9 @@ struct Server::Parts {
   Handler handler;
   Endpoint at;
   asio::io_context context{1};
-  Tcp::acceptor acceptor;
-  asio::steady_timer retry, end_of_grace;
-  asio::executor_work_guard<asio::io_context::executor_type> staying;
+  Acceptor acceptor;
+  Timer retry, end_of_grace;
+  asio::executor_work_guard<Executor> staying;
   asio::thread_pool pool;
   std::thread mover;
   std::once_flag stopped;
@@ -287,11 +294,11 @@ class Server::Parts::Session {
   bool waits_ = false;
 };
 
-template <class Stream>
-class Server::Parts::SessionOn final : public Session, public std::enable_shared_from_this<SessionOn<Stream>> {
+template <class Layers>
+class Server::Parts::SessionOn final : public Session, public std::enable_shared_from_this<SessionOn<Layers>> {
  public:
   template <class... Arguments>
-  SessionOn(Parts& server, std::string remote, TlsContext tls, Tcp::socket socket, Arguments&... arguments)
+  SessionOn(Parts& server, std::string remote, TlsContext tls, Socket socket, Arguments&... arguments)
       : Session(server),
         tls_(std::move(tls)),
         stream_(std::move(socket), arguments...),
@@ -311,12 +318,12 @@ class Server::Parts::SessionOn final : public Session, public std::enable_shared
   void close() override { below().close(); }
 
  private:
-  static constexpr bool secure = !std::is_same_v<Stream, beast::tcp_stream>;
+  static constexpr bool secure = !std::is_same_v<Layers, Stream>;
   using Session::idle_since_;
   using Session::server_;
   using Session::waits_;
 
-  beast::tcp_stream& below() { return beast::get_lowest_layer(stream_); }
+  Stream& below() { return beast::get_lowest_layer(stream_); }
   const Limits& limits() const { return server_.listen.limits; }
 
   /// Waits for the first byte of a request: that may take long. All of its header may not.
@@ -417,10 +424,7 @@ class Server::Parts::SessionOn final : public Session, public std::enable_shared
       if (keep) return self->next();
       self->close_gently();
     };
-    if (head_)
-      http::async_write_header(stream_, *serializer_, sent);
-    else
-      http::async_write(stream_, *serializer_, sent);
+    http::async_write(stream_, *serializer_, sent);
   }
 
   /// What the client still sends is read and dropped for a while: closing over it would take our answer from it.
@@ -444,7 +448,7 @@ class Server::Parts::SessionOn final : public Session, public std::enable_shared
   }
 
   TlsContext tls_;  // outlives the stream
-  Stream stream_;
+  Layers stream_;
   beast::flat_buffer buffer_;
   std::string remote_;
   std::optional<http::request_parser<http::empty_body>> parser_;
@@ -458,7 +462,7 @@ class Server::Parts::SessionOn final : public Session, public std::enable_shared
 void Server::Parts::accept_next() {
   if (stopping || accepting) return;
   accepting = true;
-  acceptor.async_wait(Tcp::acceptor::wait_read, [this](Code failed) {
+  acceptor.async_wait(Acceptor::wait_read, [this](Code failed) {
     accepting = false;
     if (!failed) accept_now();
   });
@@ -495,7 +499,7 @@ void Server::Parts::accept_now() {
   const bool mapped = host.is_v6() && host.to_v6().is_v4_mapped();
   const std::string remote =
       mapped ? asio::ip::make_address_v4(asio::ip::v4_mapped, host.to_v6()).to_string() : host.to_string();
-  Tcp::socket socket(context);
+  Socket socket(context);
   Code failed;
   socket.assign(peer.protocol(), fd, failed);
   if (failed) {
@@ -505,10 +509,9 @@ void Server::Parts::accept_now() {
   socket.set_option(Tcp::no_delay(true), failed);
   if (listen.tls) {
     const TlsContext now = current_tls();
-    std::make_shared<SessionOn<beast::ssl_stream<beast::tcp_stream>>>(*this, remote, now, std::move(socket), *now)
-        ->begin();
+    std::make_shared<SessionOn<beast::ssl_stream<Stream>>>(*this, remote, now, std::move(socket), *now)->begin();
   } else {
-    std::make_shared<SessionOn<beast::tcp_stream>>(*this, remote, nullptr, std::move(socket))->begin();
+    std::make_shared<SessionOn<Stream>>(*this, remote, nullptr, std::move(socket))->begin();
   }
   accept_next();
 }
