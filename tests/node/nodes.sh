@@ -102,7 +102,11 @@ stop() {
   fi
   rm -f "$directory/pid"
   for hierarchy in $(hierarchies); do
-    [ ! -d "$hierarchy/$machine" ] || find "$hierarchy/$machine" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+    for ((tries = 0; tries < 100; tries++)); do # what was killed is in there until the kernel has ended it
+      [ -d "$hierarchy/$machine" ] || break
+      find "$hierarchy/$machine" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+      [ ! -d "$hierarchy/$machine" ] || sleep 0.05
+    done
   done
 }
 
