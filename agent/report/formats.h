@@ -59,7 +59,7 @@ std::vector<TestResult> results_of(const std::string& host, const Step& step);
 struct FormatOptions {
   bool pretty = false, verbose = false, perfdata = false, sort = false, exclude_raw = false;
   bool as_goss = false;  // which has no word for what could not be told
-  bool colour = false;  // of the forms for people, as Goss: green, yellow, red
+  bool colour = false;   // of the forms for people, as Goss: green, yellow, red
 };
 
 struct Format {
