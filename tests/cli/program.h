@@ -47,8 +47,8 @@ class Workplace {
 
   /// `arguments` as typed in a shell of the test's (they are the test's own words).
   Ran run(const std::string& arguments, const std::string& before = "") const {
-    const std::string command = "cd '" + here_.string() + "' && export CONVERGE_HISTORY=none; " + before + " '" CONVERGE_BINARY "' </dev/null " +
-                                arguments + " >stdout 2>stderr";
+    const std::string command = "cd '" + here_.string() + "' && export CONVERGE_HISTORY=none; " + before +
+                                " '" CONVERGE_BINARY "' </dev/null " + arguments + " >stdout 2>stderr";
     const int status = std::system(command.c_str());  // NOLINT: the test's own words
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read("stdout"), read("stderr")};
   }
