@@ -56,70 +56,31 @@ enum class Op {
 struct Name {
   std::string_view name, phrase;
   Op op;
+  Argument argument;
 };
 constexpr Name names[] = {
-    {"equal", "to equal", Op::equal},
-    {"have-prefix", "to have prefix", Op::prefix},
-    {"have-suffix", "to have suffix", Op::suffix},
-    {"contain-substring", "to contain substring", Op::substring},
-    {"match-regexp", "to match regular expression", Op::regexp},
-    {"gt", "to be numerically gt", Op::number_above},
-    {"ge", "to be numerically ge", Op::number_at_least},
-    {"lt", "to be numerically lt", Op::number_below},
-    {"le", "to be numerically le", Op::number_at_most},
-    {"have-len", "to have length", Op::length},
-    {"have-key", "to have key matching", Op::key},
-    {"contain-element", "to contain element matching", Op::element},
-    {"contain-elements", "to contain elements matching", Op::elements},
-    {"consist-of", "to consist of", Op::exactly},
-    {"have-patterns", "to have patterns", Op::patterns},
-    {"not", "not", Op::negation},
-    {"and", "to satisfy all of these matchers", Op::all},
-    {"or", "to satisfy at least one of these matchers", Op::any},
-    {"semver-constraint", "to satisfy semver constraint", Op::semver},
-    {"gjson", "to satisfy gjson", Op::gjson},
-    {"xml", "to satisfy xml", Op::xml},
+    {"equal", "to equal", Op::equal, Argument::any},
+    {"have-prefix", "to have prefix", Op::prefix, Argument::text},
+    {"have-suffix", "to have suffix", Op::suffix, Argument::text},
+    {"contain-substring", "to contain substring", Op::substring, Argument::text},
+    {"match-regexp", "to match regular expression", Op::regexp, Argument::text},
+    {"gt", "to be numerically gt", Op::number_above, Argument::number},
+    {"ge", "to be numerically ge", Op::number_at_least, Argument::number},
+    {"lt", "to be numerically lt", Op::number_below, Argument::number},
+    {"le", "to be numerically le", Op::number_at_most, Argument::number},
+    {"have-len", "to have length", Op::length, Argument::count},
+    {"have-key", "to have key matching", Op::key, Argument::matcher},
+    {"contain-element", "to contain element matching", Op::element, Argument::matcher},
+    {"contain-elements", "to contain elements matching", Op::elements, Argument::matchers},
+    {"consist-of", "to consist of", Op::exactly, Argument::matchers},
+    {"have-patterns", "to have patterns", Op::patterns, Argument::patterns},
+    {"not", "not", Op::negation, Argument::matcher},
+    {"and", "to satisfy all of these matchers", Op::all, Argument::matchers},
+    {"or", "to satisfy at least one of these matchers", Op::any, Argument::matchers},
+    {"semver-constraint", "to satisfy semver constraint", Op::semver, Argument::text},
+    {"gjson", "to satisfy gjson", Op::gjson, Argument::paths},
+    {"xml", "to satisfy xml", Op::xml, Argument::xpath},
 };
-
-Argument argument_of(Op op) {
-  switch (op) {
-    case Op::prefix:
-    case Op::suffix:
-    case Op::substring:
-    case Op::regexp:
-    case Op::semver:
-      return Argument::text;
-    case Op::number_above:
-    case Op::number_at_least:
-    case Op::number_below:
-    case Op::number_at_most:
-      return Argument::number;
-    case Op::length:
-      return Argument::count;
-    case Op::key:
-    case Op::element:
-    case Op::negation:
-      return Argument::matcher;
-    case Op::elements:
-    case Op::exactly:
-    case Op::all:
-    case Op::any:
-      return Argument::matchers;
-    case Op::patterns:
-      return Argument::patterns;
-    case Op::gjson:
-      return Argument::paths;
-    case Op::xml:
-      return Argument::xpath;
-    case Op::equal:
-    case Op::broken:
-    case Op::equal_text:
-    case Op::equal_number:
-    case Op::equal_bool:
-      break;
-  }
-  return Argument::any;
-}
 
 std::optional<double> number_of(const Value& value) {
   if (const auto* whole = value.integer()) return static_cast<double>(*whole);
@@ -677,7 +638,7 @@ Answer Matcher::match_text(const Text& text) const {
 
 std::vector<MatcherName> matcher_names() {
   std::vector<MatcherName> out;
-  for (const Name& row : names) out.push_back({row.name, argument_of(row.op)});
+  for (const Name& row : names) out.push_back({row.name, row.argument});
   return out;
 }
 

@@ -434,14 +434,21 @@ bool takes_value(std::string_view word) {
   return std::find(options.begin(), options.end(), word) != options.end();
 }
 
+/// Where words stand that are no option's value, up to "--".
+std::vector<std::size_t> plain_words(const std::vector<std::string>& words) {
+  std::vector<std::size_t> out;
+  for (std::size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+    if (takes_value(words[i]))
+      ++i;
+    else
+      out.push_back(i);
+  }
+  return out;
+}
+
 /// The verb may stand anywhere, or nowhere: then it is apply. It is moved to the front, where CLI11 wants it.
 std::vector<std::string> verb_first(std::vector<std::string> words) {
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    if (takes_value(words[i])) {
-      ++i;
-      continue;
-    }
-    if (words[i] == "--") break;
+  for (const std::size_t i : plain_words(words)) {
     const auto found =
         std::find_if(verbs.begin(), verbs.end(), [&](const VerbRow& row) { return words[i] == row.name; });
     if (found == verbs.end()) continue;
@@ -461,11 +468,7 @@ std::vector<std::string> verb_first(std::vector<std::string> words) {
 std::string misspelt_verb(const std::vector<std::string>& words) {
   std::vector<std::string> names;
   for (const VerbRow& row : verbs) names.emplace_back(row.name);
-  for (std::size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
-    if (takes_value(words[i])) {
-      ++i;
-      continue;
-    }
+  for (const std::size_t i : plain_words(words)) {
     std::error_code ignored;
     if (words[i].starts_with('-') || words[i].find_first_of("./=,") != std::string::npos ||
         std::filesystem::exists(words[i], ignored))

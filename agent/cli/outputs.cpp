@@ -147,10 +147,10 @@ Status replace_file(const std::filesystem::path& path, const std::string& text, 
     return Error{Errc::io, fmt::format("cannot write '{}': {}", printable(path.string()), strerror(why)), {}, {}};
   };
   (void)unlink(beside.c_str());  // of a run that was killed; whoever may put a link here finds it is not followed
-  const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+  const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode == 0 ? 0666U : mode);
   if (fd < 0) return fail(errno);
   std::string_view left = text;
-  int why = 0;
+  int why = mode != 0 && fchmod(fd, mode) != 0 ? errno : 0;  // before a byte is in it
   while (!left.empty() && why == 0) {
     const ssize_t written = ::write(fd, left.data(), left.size());
     if (written >= 0)
@@ -158,7 +158,7 @@ Status replace_file(const std::filesystem::path& path, const std::string& text, 
     else if (errno != EINTR)
       why = errno;
   }
-  if (why == 0 && mode != 0 && fchmod(fd, mode) != 0) why = errno;
+  if (why == 0 && fsync(fd) != 0) why = errno;
   if (close(fd) != 0 && why == 0) why = errno;
   if (why == 0 && rename(beside.c_str(), path.c_str()) != 0) why = errno;
   return why == 0 ? ok() : fail(why);

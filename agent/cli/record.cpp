@@ -121,7 +121,6 @@ history::RunStart start_of(const Recording& about, Timestamp began) {
 /// can be told from this one. Of what is made or removed whole nothing is kept.
 std::string kept_diff(const std::string& host, const Step& step, bool anybody_may_read) {
   constexpr std::size_t most = 8192;
-  if (step.diff.empty()) return {};
   if (const Check* kind = find_check(step.checks, "kind"); kind != nullptr && kind->verdict == Verdict::fail) return {};
   std::string out;
   for (const std::string_view line : split_lines(step.diff))
@@ -146,8 +145,9 @@ class Recorder final : public Reporter {
 
   void step(const std::string& host, const Step& step) override {
     Step& kept = steps_[host].emplace_back(step);
+    if (step.diff.empty()) return next_.step(host, step);
     kept.diff = kept_diff(host, step, anybody_may_read(host, step));
-    if (about_.options.diff || step.diff.empty()) return next_.step(host, step);
+    if (about_.options.diff) return next_.step(host, step);
     Step told = step;
     told.diff.clear();
     next_.step(host, told);
@@ -225,7 +225,7 @@ class Recorder final : public Reporter {
       return ((mode->expected.back() - '0') & 4) != 0;
     if (!step.id.starts_with(file)) return true;
     const auto path = AbsPath::parse(step.id.substr(file.size()));
-    if (!path || step.diff.empty() || !about_.local.contains(host)) return false;
+    if (!path || !about_.local.contains(host)) return false;
     const auto state = about_.view.look(*path);
     const auto* regular = state ? std::get_if<RegularFile>(&*state) : nullptr;
     return regular != nullptr && (regular->mode.bits & 4U) != 0;

@@ -264,13 +264,8 @@ int run_verb(const Options& typed) {
     if (saving) planning.emplace(*saving, *system, *facts, &observer, options.diff);
     Observer& told_of = planning ? static_cast<Observer&>(*planning) : observer;
     const RunOptions how{options.diff || saving || remembering, [] { return interrupted(); }};
-    const auto look = [&](Observer& told_there, const RunOptions& there) {
-      auto own = open_system(*root, options.at_once);  // its connections are its own
-      if (!own) return Tally();
-      return converge::run(verb, items, **own, told_there, {how.diff, there.stop});
-    };
     const Tally tally = time->count() > 0 ? remote::look_until({since + *time, remote::shown(*time)}, verb, items,
-                                                               told_of, how.stop, look)
+                                                               told_of, how, *root, options.at_once)
                                           : converge::run(verb, items, *system, told_of, how);
     if (saving)
       saving->hosts.push_back({host, digest_of_items(*saving, options, loaded, host, *facts), planning->take()});

@@ -1,17 +1,15 @@
 #include "cli/saved_plan.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 
+#include "cli/outputs.h"
 #include "core/digest.h"
 #include "core/text.h"
 #include "remote/bootstrap.h"
@@ -111,20 +109,7 @@ Status write_plan(const std::string& file, const SavedPlan& plan) {
                      {"root", plan.root},           {"specs", plan.specs},         {"tags", plan.tags},
                      {"skip_tags", plan.skip_tags}, {"salt", plan.salt},           {"extra_vars", plan.extra},
                      {"hosts", std::move(hosts)}};
-  const std::string text = json_text(json) + "\n";
-  const std::string beside = file + ".converge-new";
-  const auto fail = [&](std::string_view doing) -> Status {
-    Error error{Errc::io, fmt::format("cannot {} '{}': {}", doing, printable(file), strerror(errno)), {}, {}};
-    (void)unlink(beside.c_str());
-    return error;
-  };
-  (void)unlink(beside.c_str());
-  const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0) return fail("write");
-  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
-  if (close(fd) != 0 || !written) return fail("write");
-  if (rename(beside.c_str(), file.c_str()) != 0) return fail("replace");
-  return ok();
+  return replace_file(file, json_text(json) + "\n", 0600);
 }
 
 Result<SavedPlan> begin_plan(const Options& options, const Loaded& loaded) {

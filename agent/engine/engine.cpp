@@ -319,6 +319,7 @@ class Run {
         go_on_with_held();
         continue;
       }
+      if (!chain.begun->go_on) continue;
       const auto start = Clock::now();
       chain.begun->go_on();
       chain.begun->step.took += since(start);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "primitives/reload.h"
+
 namespace converge {
 namespace {
 
@@ -158,12 +160,12 @@ bool rests_on_services(const Resource& resource) {
 }
 
 bool asks_manager(const Resource& resource, const SystemView& view) {
-  const bool holds = std::visit(
+  const bool reloads = std::visit(
       []<class P>(const P&) {
-        return requires { P::holds_manager; };
+        return requires { P::reloads; };
       },
       resource);
-  return holds || rests_on_services(resource) || !wants_of(resource, view).units.empty();
+  return reloads || rests_on_services(resource) || !wants_of(resource, view).units.empty();
 }
 
 bool acts_as_root(const Resource& resource) {
@@ -214,9 +216,9 @@ Act converge(const Declared& declared, System& system, const LookOptions& option
               return fail(step, std::move(begun).error(), "converging");
             const auto before = std::make_shared<const typename P::State>(*std::move(state));
             const auto waiting = std::make_shared<typename P::Waiting>();
-            act.go_on = [&p, &system, before, waiting] { go_on(p, *before, *waiting, system); };
-            if constexpr (requires { P::holds_manager; })
-              act.holds_manager = [&p, &system] { return !is_over(p, system); };
+            if constexpr (requires { go_on(p, *before, *waiting, system); })
+              act.go_on = [&p, &system, before, waiting] { go_on(p, *before, *waiting, system); };
+            if constexpr (requires { P::reloads; }) act.holds_manager = [&system] { return !is_reloaded(system); };
             act.settle = [&p, &system, before, waiting](Step& finished) {
               auto done = settle(p, *before, *waiting, system);
               if (!done) return fail(finished, std::move(done).error(), "converging");

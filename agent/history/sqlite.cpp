@@ -739,24 +739,35 @@ class Sqlite final : public History {
     return out;
   }
 
+  struct Earlier {
+    std::int64_t run, body;
+    std::string steps;  // packed
+  };
+  /// The look at a host before that of a run.
+  std::optional<Earlier> look_before(std::int64_t run_id, std::int64_t host) const {
+    Query row =
+        ask("SELECT look.run, body.id, body.steps FROM look JOIN body ON body.id = look.body WHERE host = ? AND run < ?"
+            " ORDER BY run DESC LIMIT 1",
+            host, run_id);
+    if (!row.next()) return std::nullopt;
+    return Earlier{row.number(0), row.number(1), row.text(2)};
+  }
+
   /// What is expected may be what changed: the look before says what it was.
   void suspect_the_spec(std::int64_t run_id, std::int64_t host, std::vector<Finding>& fresh) {
     if (std::none_of(fresh.begin(), fresh.end(), [](const Finding& each) { return each.in_sync_until.has_value(); }))
       return;
-    Query row =
-        ask("SELECT body.steps, look.run FROM look JOIN body ON body.id = look.body WHERE host = ? AND run < ?"
-            " ORDER BY run DESC LIMIT 1",
-            host, run_id);
-    if (!row.next()) return;
-    const auto before = unpack(row.text(0));
+    const auto earlier = look_before(run_id, host);
+    if (!earlier) return;
+    const auto before = unpack(earlier->steps);
     if (!before) return;
     for (Finding& finding : fresh) {
       for (const Step& step : *before) {
         if (step.item != finding.item || step.id != finding.resource) continue;
         const Check* check = find_check(step.checks, finding.property);
         if (check == nullptr || check->expected == finding.expected) continue;
-        finding.suspects.push_back({"spec", fmt::format("it is declared otherwise since run {}: it was '{}'",
-                                                        row.number(1), check->expected)});
+        finding.suspects.push_back(
+            {"spec", fmt::format("it is declared otherwise since run {}: it was '{}'", earlier->run, check->expected)});
         run("UPDATE finding SET suspects = ? WHERE id = ?", text_of(finding.suspects), finding.id);
       }
     }
@@ -767,12 +778,9 @@ class Sqlite final : public History {
 
   std::map<Key, std::string> diffs_before(std::int64_t run_id, std::int64_t host, std::optional<std::int64_t> body) {
     std::map<Key, std::string> out;
-    Query row =
-        ask("SELECT body.id, body.steps FROM look JOIN body ON body.id = look.body WHERE host = ? AND run < ?"
-            " ORDER BY run DESC LIMIT 1",
-            host, run_id);
-    if (!row.next() || row.number(0) == body) return out;
-    if (const auto steps = unpack(row.text(1)))
+    const auto earlier = look_before(run_id, host);
+    if (!earlier || earlier->body == body) return out;
+    if (const auto steps = unpack(earlier->steps))
       for (const Step& step : *steps) out[{step.item, step.id}] = step.diff;
     return out;
   }

@@ -282,19 +282,12 @@ Status begin(const FstabEntry& p, const FstabEntry::State& state, System& system
   return unit_is_right(p, state) ? ok() : begin_reload(system);
 }
 
-void go_on(const FstabEntry& /*p*/, const FstabEntry::State& /*state*/, FstabEntry::Waiting& /*waiting*/,
-           System& /*system*/) {}
-
-bool is_over(const FstabEntry& /*p*/, System& system) { return is_reloaded(system); }
-
 Status settle(const FstabEntry& p, const FstabEntry::State& state, FstabEntry::Waiting& /*waiting*/, System& system) {
   return unit_is_right(p, state) ? ok() : end_reload(system);
 }
 
 Status apply(const FstabEntry& p, const FstabEntry::State& state, System& system) {
-  Status begun = begin(p, state, system);
-  FstabEntry::Waiting waiting;
-  return begun ? settle(p, state, waiting, system) : begun;
+  return begin_and_settle(p, state, system);
 }
 
 std::string diff(const FstabEntry& p, const FstabEntry::State& state) {

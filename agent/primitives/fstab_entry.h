@@ -20,7 +20,7 @@ struct FstabEntry {
     std::string switched_off;                   // "fstab=no" or "systemd.swap=no" of the kernel command line
   };
   struct Waiting {};
-  static constexpr bool holds_manager = true;
+  static constexpr bool reloads = true;
 };
 
 /// An entry as libmount and systemd read it, and where its parts stand in the text.
@@ -43,8 +43,6 @@ Checks compare(const FstabEntry& p, const FstabEntry::State& state);
 Status preflight(const FstabEntry& p, const FstabEntry::State& state, const SystemView& view);
 /// begin: writes the entry, and has systemd make a unit of it if need be. settle: waits for that.
 Status begin(const FstabEntry& p, const FstabEntry::State& state, System& system);
-void go_on(const FstabEntry& p, const FstabEntry::State& state, FstabEntry::Waiting& waiting, System& system);
-bool is_over(const FstabEntry& p, System& system);
 Status settle(const FstabEntry& p, const FstabEntry::State& state, FstabEntry::Waiting& waiting, System& system);
 Status apply(const FstabEntry& p, const FstabEntry::State& state, System& system);
 std::string diff(const FstabEntry& p, const FstabEntry::State& state);

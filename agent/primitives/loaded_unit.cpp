@@ -330,20 +330,13 @@ Status begin(const LoadedUnit& p, const LoadedUnit::State& state, System& system
   return p.ask == LoadedUnit::Ask::room ? preflight(p, state, system) : begin_reload(system);
 }
 
-void go_on(const LoadedUnit& /*p*/, const LoadedUnit::State& /*state*/, LoadedUnit::Waiting& /*waiting*/,
-           System& /*system*/) {}
-
-bool is_over(const LoadedUnit& /*p*/, System& system) { return is_reloaded(system); }
-
 Status settle(const LoadedUnit& p, const LoadedUnit::State& /*state*/, LoadedUnit::Waiting& /*waiting*/,
               System& system) {
   return p.ask == LoadedUnit::Ask::room ? ok() : end_reload(system);
 }
 
 Status apply(const LoadedUnit& p, const LoadedUnit::State& state, System& system) {
-  Status begun = begin(p, state, system);
-  LoadedUnit::Waiting waiting;
-  return begun ? settle(p, state, waiting, system) : begun;
+  return begin_and_settle(p, state, system);
 }
 
 Wants wants(const LoadedUnit& p) { return {{}, {p.unit}}; }

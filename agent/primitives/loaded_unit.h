@@ -37,7 +37,7 @@ struct LoadedUnit {
   };
   struct Waiting {};
   static constexpr bool live_only = true;
-  static constexpr bool holds_manager = true;
+  static constexpr bool reloads = true;
 };
 
 ResourceId id(const LoadedUnit& p);
@@ -46,8 +46,6 @@ Checks compare(const LoadedUnit& p, const LoadedUnit::State& state);
 Status preflight(const LoadedUnit& p, const LoadedUnit::State& state, const SystemView& view);
 /// begin: asks for the daemon-reload. settle: waits for it.
 Status begin(const LoadedUnit& p, const LoadedUnit::State& state, System& system);
-void go_on(const LoadedUnit& p, const LoadedUnit::State& state, LoadedUnit::Waiting& waiting, System& system);
-bool is_over(const LoadedUnit& p, System& system);
 Status settle(const LoadedUnit& p, const LoadedUnit::State& state, LoadedUnit::Waiting& waiting, System& system);
 Status apply(const LoadedUnit& p, const LoadedUnit::State& state, System& system);
 Wants wants(const LoadedUnit& p);

@@ -33,16 +33,22 @@ concept Appliable = Primitive<P> && requires(const P& p, const typename P::State
 };
 /// Optional: an apply that is mostly waiting. begin(p, state, system) sets it going and returns; settle(p, state,
 /// waiting, system) waits until it has come about, or says why it has not. apply is one after the other. The engine
-/// works on other chains in between, and calls go_on(p, state, waiting, system) now and then for what of the waiting
-/// can be done without waiting; P::Waiting is what is known of it so far. Nothing of the same chain happens until it
-/// has settled.
+/// works on other chains in between, and calls go_on(p, state, waiting, system), if there is one, now and then for what
+/// of the waiting can be done without waiting; P::Waiting is what is known of it so far. Nothing of the same chain
+/// happens until it has settled.
 template <class P>
 concept Settling = Appliable<P> &&
     requires(const P& p, const typename P::State& state, typename P::Waiting& waiting, System& system) {
   { begin(p, state, system) } -> std::same_as<Status>;
-  { go_on(p, state, waiting, system) } -> std::same_as<void>;
   { settle(p, state, waiting, system) } -> std::same_as<Status>;
 };
+/// The apply of one that settles.
+template <class P>
+Status begin_and_settle(const P& p, const typename P::State& state, System& system) {
+  Status begun = begin(p, state, system);
+  typename P::Waiting waiting;
+  return begun ? settle(p, state, waiting, system) : begun;
+}
 /// Optional: preflight(p, state, view): why apply must not even begin (Errc::refused, unsupported, no_space ...). Asked
 /// in plan and before apply, whenever a check fails.
 template <class P>
@@ -67,12 +73,11 @@ concept Diffable = requires(const P& p, const typename P::State& state) {
 // look at it alone does not tell; nullopt if that is not so here.
 // Optional: needs_services(p): what it does or asks may need a service of this host that an item before it restarts;
 // the engine then lets that become ready first. What only reads and writes files need not wait.
-// Optional, of one that settles: static constexpr bool holds_manager = true, and is_over(p, system): what it has set
-// going keeps the service manager busy until that is true. What would ask the manager, or hold it too, waits; other
-// chains go on.
 // Optional: acts_as(p): the user with whose rights it acts, if those are not root's. One that has a `place` acts as
 // that says. Optional constants of a primitive:
 //   static constexpr bool live_only = true;   needs a running system: left out, and said so, under --root
+//   static constexpr bool reloads = true;     what it sets going is a reload (reload.h): what would ask systemd, or
+//                                             reload it too, waits until that has ended; other chains go on
 //   static constexpr bool deep = true;        a probe too dear for every no-op (it opens a session): asked by verify,
 //   and by
 //                                             converge after a change in its chain

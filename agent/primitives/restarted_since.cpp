@@ -346,9 +346,7 @@ Status settle(const RestartedSince& p, const RestartedSince::State& state, Resta
 }
 
 Status apply(const RestartedSince& p, const RestartedSince::State& state, System& system) {
-  Status begun = begin(p, state, system);
-  RestartedSince::Waiting waiting;
-  return begun ? settle(p, state, waiting, system) : begun;
+  return begin_and_settle(p, state, system);
 }
 
 }  // namespace converge

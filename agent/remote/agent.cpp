@@ -182,15 +182,10 @@ FromAgent run(System& system, Facts& facts, std::vector<spec::Item> items, const
   if (writes) journaling.keep_in(journal, {order.run, facts.hostname, "/", order.by, system.now()});
   const RunOptions options{order.diff, [&] { return channel.stop_requested(); }};
   const bool looks = order.verb == Verb::verify || order.verb == Verb::drift;
-  const Tally tally =
-      order.deadline.count() > 0 && looks
-          ? look_until(
-                {begun + order.deadline, shown(order.deadline)}, order.verb, work, telling, options.stop,
-                [&](Observer& observer, const RunOptions& how) {
-                  auto own = open_system(AbsPath("/"));
-                  return own ? converge::run(order.verb, work, **own, observer, {order.diff, how.stop}) : Tally();
-                })
-          : converge::run(order.verb, work, journaling, telling, options);
+  const Tally tally = order.deadline.count() > 0 && looks
+                          ? look_until({begun + order.deadline, shown(order.deadline)}, order.verb, work, telling,
+                                       options, AbsPath("/"))
+                          : converge::run(order.verb, work, journaling, telling, options);
   if (auto kept = journaling.problem() ? Status(*journaling.problem()) : journal.finish(system.now()); !kept)
     fmt::print(stderr, "converge: this run cannot be undone: {}\n", kept.error().text());
   return End{tally};

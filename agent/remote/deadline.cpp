@@ -21,6 +21,7 @@
 #include "core/text.h"
 #include "remote/wire.h"
 #include "system/os.h"
+#include "system/posix_system.h"
 
 namespace converge::remote {
 namespace {
@@ -203,6 +204,15 @@ Tally look_until(const TimeLimit& deadline, Verb verb, const std::vector<Work>& 
   }
   end(child);
   return give_up("the process that looked at it has died", "the process that was to look at it has died");
+}
+
+Tally look_until(const TimeLimit& deadline, Verb verb, const std::vector<Work>& work, Observer& observer,
+                 const RunOptions& options, const AbsPath& root, std::size_t at_once) {
+  return look_until(deadline, verb, work, observer, options.stop, [&](Observer& told, const RunOptions& there) {
+    const auto own = open_system(root, at_once);
+    if (!own) ::_exit(1);  // it has looked at nothing, and the parent says so
+    return converge::run(verb, work, **own, told, {options.diff, there.stop});
+  });
 }
 
 }  // namespace converge::remote

@@ -24,5 +24,8 @@ std::string shown(std::chrono::milliseconds time);
 /// System of its own. `stop` is asked here.
 Tally look_until(const TimeLimit& deadline, Verb verb, const std::vector<Work>& work, Observer& observer,
                  const std::function<bool()>& stop, const std::function<Tally(Observer&, const RunOptions&)>& look);
+/// The same for converge::run() in the tree at `root`, which the child opens anew: its connections are its own.
+Tally look_until(const TimeLimit& deadline, Verb verb, const std::vector<Work>& work, Observer& observer,
+                 const RunOptions& options, const AbsPath& root, std::size_t at_once = 0);
 
 }  // namespace converge::remote

@@ -12,11 +12,11 @@ namespace converge {
 /// Held until destroyed.
 class RunLock {
  public:
+  /// Asked with the holder's note ten times a second while another run has it: whether to wait on.
+  using Patience = std::function<bool(const std::string& holder)>;
   /// Takes the lock of the host (/run/converge/lock; its directory is made if absent), or of the tree at `root` (the
   /// lock of the directory itself: nothing is written into a tree). `note` is what a second run is told: who, since
   /// when.
-  /// Asked with the holder's note ten times a second while another run has it: whether to wait on.
-  using Patience = std::function<bool(const std::string& holder)>;
   /// @return the lock; Errc::changed with the holder's note when another run has it and `wait`, if any, said no.
   static Result<RunLock> take(const AbsPath& root, const std::string& note, const Patience& wait = nullptr);
 
